@@ -1,0 +1,71 @@
+"""What one recording came to: the result that `HeartBert.analyze` returns and reports are made from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbert.predictions.labels import BeatPredictions
+from heartbert.records.record import Channel, Record
+from heartbert.signals.quality import Stretch
+
+
+@dataclass(frozen=True)
+class WindowEmbeddings:
+    """One vector for each window of a lead, in time order.
+
+    Attributes
+    ----------
+    start_s, stop_s : ndarray of float64, shape (n_windows,)
+        Time that each window covers, in seconds from the start of the recording.
+    n_tokens : ndarray of int64, shape (n_windows,)
+        Tokens of scorable signal that were averaged; 0 where the whole window is unscorable.
+    vectors : ndarray of float32, shape (n_windows, hidden_size)
+        Mean of the token embeddings; NaN where `n_tokens` is 0.
+    """
+
+    start_s: npt.NDArray[np.float64]
+    stop_s: npt.NDArray[np.float64]
+    n_tokens: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that was found in one lead of one recording.
+
+    Attributes
+    ----------
+    record : Record
+    channel : Channel
+        The lead that was analysed.
+    beats : BeatPredictions
+    windows : WindowEmbeddings
+    unscorable : tuple of Stretch
+        Parts without a usable signal, in time order, not overlapping.
+    scale_low, scale_high : float
+        Amplitudes that the scaling maps to 0 and 1, in the channel's unit.
+    n_clipped_samples : int
+        Samples (at 360 Hz) outside that range.
+    n_samples_360hz : int
+        Samples at 360 Hz in all.
+    seconds_by_stage : dict of str to float
+        Wall time of each stage of the path.
+    bundle_name : str
+        Name and version of the bundle that made the result.
+    heartbeat_scores : dict of str to float
+        Held-out scores of the heartbeat head as measured when it was trained, from the bundle's manifest.
+    """
+
+    record: Record
+    channel: Channel
+    beats: BeatPredictions
+    windows: WindowEmbeddings
+    unscorable: tuple[Stretch, ...]
+    scale_low: float
+    scale_high: float
+    n_clipped_samples: int
+    n_samples_360hz: int
+    seconds_by_stage: dict[str, float]
+    bundle_name: str
+    heartbeat_scores: dict[str, float]

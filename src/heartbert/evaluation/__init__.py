@@ -1,0 +1,1 @@
+"""Predictions -> scores: splits without leaks, and metrics."""

@@ -1,0 +1,1 @@
+"""What a person reads: plots, the report, files for other programs."""

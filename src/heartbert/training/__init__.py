@@ -1,0 +1,1 @@
+"""How the fitted parts of a bundle are made."""
