@@ -135,7 +135,8 @@ class Record:
         candidates = candidates or [channel for channel in self.channels if channel.kind == "unknown"]
         if not candidates:
             raise LeadNotFoundError(
-                f"record '{self.name}' has no channel that is named like an ECG lead; it has {self._names()}. "
+                f"record '{self.name}' has no channel that is named like an ECG lead; it has "
+                f"{self._names()}. "
                 "If one of them is an ECG, choose it with lead=..."
             )
         return min(candidates, key=lambda channel: order_of_preference(channel.name))

@@ -1,0 +1,87 @@
+"""The command line: assembles the commands and turns every expected error into one line.
+
+Results go to stdout; progress and errors go to stderr. Exit status: 0 done, 1 error, 2 wrong usage, 130 interrupted.
+"""
+
+import functools
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, ParamSpec
+
+import typer
+
+from heartbert.cli.analyze import analyze
+from heartbert.cli.demo import demo
+from heartbert.cli.inspect import inspect
+from heartbert.errors import HeartbertError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="heartbert",
+    help="Read an electrocardiogram as text: beats, classes and embeddings. Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(version("heartbert"))
+        except PackageNotFoundError:
+            typer.echo("unknown: heartbert is imported from a folder, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that come before any command."""
+
+
+def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Return `command` with expected errors printed as one line on stderr instead of a traceback."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            return command(*args, **kwargs)
+        except HeartbertError as error:
+            _print_error(str(error))
+        except BrokenPipeError:
+            raise  # the reader of stdout went away; typer ends quietly
+        except OSError as error:
+            _print_error(_os_error_text(error))
+        except KeyboardInterrupt:
+            typer.echo("heartbert: interrupted; result files are complete or absent", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(1)
+
+    return guarded
+
+
+for _command in (inspect, analyze, demo):
+    app.command()(one_line_errors(_command))
+# Commands that train come here, from their own modules.
+
+
+def run() -> None:
+    """Run the command line; the entry point of the installed program."""
+    app()
+
+
+def _print_error(message: str) -> None:
+    typer.echo(f"heartbert: error: {message}", err=True)
+
+
+def _os_error_text(error: OSError) -> str:
+    """Say what the system refused, and for which file."""
+    where = f" '{error.filename}'" if error.filename else ""
+    return f"cannot read or write{where}: {error.strerror or error}"

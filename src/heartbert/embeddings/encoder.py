@@ -1,0 +1,102 @@
+"""Stage 6 of 7: tokens -> embeddings. Construction and loading of the encoder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import AutoModelForMaskedLM, ModernBertConfig, PreTrainedModel, RobertaConfig
+from transformers.utils import logging as transformers_logging
+
+from heartbert.errors import BundleError
+from heartbert.tokens import END_ID, PAD_ID, START_ID
+
+if TYPE_CHECKING:
+    from heartbert.training.config import EncoderConfig
+
+
+def build_encoder(config: "EncoderConfig", n_tokens: int, *, seed: int) -> PreTrainedModel:
+    """Build an untrained masked-language model.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+        ``roberta`` is the published architecture: learned absolute positions, layer norm after each block.
+        ``modernbert`` (Warner et al., arXiv 2412.13663) has rotary positions and layer norm before each block;
+        both load with ``AutoModel`` and no remote code. Dropout is 0: the corpus is seen about once.
+    n_tokens : int
+        Size of the vocabulary.
+    seed : int
+        Seed of the initial weights.
+
+    Returns
+    -------
+    model : PreTrainedModel
+        ``model.base_model`` is the encoder, the rest the masked-language head.
+    """
+    shared = {
+        "vocab_size": n_tokens,
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "intermediate_size": config.intermediate_size,
+        "pad_token_id": PAD_ID,
+        "bos_token_id": START_ID,
+        "eos_token_id": END_ID,
+    }
+    family: RobertaConfig | ModernBertConfig
+    if config.family == "roberta":
+        # RoBERTa counts positions from pad_token_id + 1.
+        n_positions = config.max_tokens + PAD_ID + 1
+        family = RobertaConfig(
+            **shared, max_position_embeddings=n_positions, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+        )
+    else:
+        family = ModernBertConfig(
+            **shared, max_position_embeddings=config.max_tokens, cls_token_id=START_ID, sep_token_id=END_ID
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForMaskedLM.from_config(family, attn_implementation="sdpa")
+    return model
+
+
+def masked_logits(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
+    """Apply the masked-language head to chosen positions only.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        As made by `build_encoder`.
+    hidden : Tensor, shape (n_positions, hidden_size)
+
+    Returns
+    -------
+    logits : Tensor, shape (n_positions, n_tokens)
+    """
+    logits: torch.Tensor = model.lm_head(hidden) if hasattr(model, "lm_head") else model.decoder(model.head(hidden))
+    return logits
+
+
+def max_tokens_of(model: PreTrainedModel) -> int:
+    """Return the positions of a model, ``<s>`` and ``</s>`` included."""
+    n_positions = int(model.config.max_position_embeddings)
+    return n_positions - PAD_ID - 1 if model.config.model_type == "roberta" else n_positions
+
+
+def load_encoder(folder: Path) -> PreTrainedModel:
+    """Load the masked-language model of a bundle in evaluation mode, 32-bit floats.
+
+    Raises
+    ------
+    BundleError
+        If the folder holds no model that `transformers` can load.
+    """
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        model: PreTrainedModel = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BundleError(f"the encoder in '{folder.name}' cannot be loaded: {error}. Get the bundle again.") from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+    return model.eval()

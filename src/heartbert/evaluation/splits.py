@@ -1,0 +1,70 @@
+"""Who is in training and who in test: published splits, and the guard against leaks."""
+
+from collections.abc import Iterable
+
+from heartbert.errors import LeakageError
+
+# MIT-BIH Arrhythmia, split of de Chazal et al., IEEE Trans. Biomed. Eng. 51(7):1196-1206, 2004.
+MITDB_DS1 = tuple("101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split())
+MITDB_DS2 = tuple("100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234".split())
+# Paced beats; EC57 leaves these records out.
+MITDB_PACED = ("102", "104", "107", "217")
+# DS1 records that every choice is made on: between them all four classes, five people.
+MITDB_DS1_VALIDATION = ("114", "118", "205", "220", "223")
+
+# Recordings that show a person under another name.
+_SAME_PERSON = {
+    "mitdb": {"202": "201"},
+    "slpdb": {"slp01b": "slp01a", "slp02b": "slp02a"},
+    "qtdb": {
+        f"sel{number}": f"mitdb/{number}"
+        for number in (100, 102, 103, 104, 114, 116, 117, 123, 213, 221, 223, 230, 231, 232, 233)
+    },
+}
+
+
+def person_of(database: str, record: str) -> str:
+    """Name the person of a recording, the same for all recordings of that person.
+
+    Parameters
+    ----------
+    database : str
+        Published slug, for example ``"mitdb"``.
+    record : str
+        Record name, for example ``"202"``.
+
+    Returns
+    -------
+    person : str
+        ``"database/record"`` of the person's first recording.
+
+    Examples
+    --------
+    >>> person_of("mitdb", "202"), person_of("qtdb", "sel100")
+    ('mitdb/201', 'mitdb/100')
+    """
+    first = _SAME_PERSON.get(database, {}).get(record, record)
+    return first if "/" in first else f"{database}/{first}"
+
+
+def refuse_shared(training: Iterable[str], test: Iterable[str], *, what: str) -> None:
+    """Refuse a split in which a person or a recording is on both sides.
+
+    Parameters
+    ----------
+    training, test : iterable of str
+        Names of the persons or recordings of each side.
+    what : str
+        What the names stand for, used in the message.
+
+    Raises
+    ------
+    LeakageError
+        If the sides have a name in common.
+    """
+    shared = sorted(set(training) & set(test))
+    if shared:
+        raise LeakageError(
+            f"{len(shared)} {what} in both training and test, first '{shared[0]}'; a score on them means nothing. "
+            f"Split by {what}."
+        )

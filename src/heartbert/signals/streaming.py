@@ -1,0 +1,133 @@
+"""Stage 2 of 7: Record -> signal. A lead of any length at 360 Hz, filtered, block by block in constant memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbert.records.record import Channel
+from heartbert.signals.filtering import BandPass
+from heartbert.signals.quality import FLAT_S, SPREAD_S, find_unscorable, spread
+from heartbert.signals.resampling import TARGET_FS, n_resampled, rate_ratio, resample_padded, support_samples
+
+# Context in seconds that a block brings on both sides, beyond what the filters need: the beat detector settles in it.
+CONTEXT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a lead at 360 Hz with context on both sides.
+
+    Attributes
+    ----------
+    start : int
+        Index at 360 Hz of the first sample of the block itself, without context.
+    stop : int
+        Index at 360 Hz after its last sample.
+    context_samples : int
+        Samples before `start` and after `stop` that `signal` and `codes` also hold.
+    signal : ndarray of float32, shape (stop - start + 2 * context_samples,)
+        Filtered amplitude in the channel's unit; finite everywhere.
+    codes : ndarray of uint8, same shape
+        0 scorable, else why not: see `heartbert.signals.quality.REASONS`.
+    """
+
+    start: int
+    stop: int
+    context_samples: int
+    signal: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.uint8]
+
+    @property
+    def inner_signal(self) -> npt.NDArray[np.float32]:
+        """Samples ``start <= index < stop``, without context."""
+        return self.signal[self.context_samples : self.context_samples + self.stop - self.start]
+
+    @property
+    def inner_codes(self) -> npt.NDArray[np.uint8]:
+        """Codes of `inner_signal`."""
+        return self.codes[self.context_samples : self.context_samples + self.stop - self.start]
+
+
+def value_range(channel: Channel, block_samples: int) -> tuple[float, float]:
+    """Return the smallest and largest finite sample of a channel, read in blocks; (0, 0) if there is none."""
+    low, high = np.inf, -np.inf
+    for start in range(0, channel.n_samples, block_samples):
+        signal = channel.read(start, start + block_samples)
+        signal = signal[np.isfinite(signal)]
+        if signal.size:
+            low, high = min(low, float(signal.min())), max(high, float(signal.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int) -> Iterator[Block]:
+    """Yield a lead at 360 Hz, filtered, in blocks that join exactly: the result does not depend on their size.
+
+    Parameters
+    ----------
+    channel : Channel
+        One lead at any sampling frequency.
+    band : BandPass
+    block_samples : int
+        Samples of a block at 360 Hz; only memory depends on it.
+
+    Yields
+    ------
+    block : Block
+        In time order; together they cover ``round(n_samples * 360 / fs)`` samples.
+    """
+    ratio = rate_ratio(channel.fs)
+    low, high = value_range(channel, block_samples)
+    n_out = n_resampled(channel.n_samples, ratio)
+    context = round(CONTEXT_S * TARGET_FS)
+    margin_out = context + band.margin_samples
+    up, down = ratio.numerator, ratio.denominator
+    margin_in = support_samples(ratio) + int(np.ceil(max(FLAT_S, SPREAD_S) * channel.fs))
+    for start in range(0, n_out, block_samples):
+        stop = min(start + block_samples, n_out)
+        # The first sample read lies on both sampling grids: input index `first * down` is output index `first * up`.
+        first = (start - margin_out) // up - -(-margin_in // down)
+        last_in = int(np.ceil((stop + margin_out) / ratio)) + margin_in
+        raw, codes = _read_extended(channel, first * down, last_in, low=low, high=high)
+        skip = start - margin_out - first * up
+        resampled = resample_padded(raw, ratio)[skip : skip + stop - start + 2 * margin_out]
+        filtered = band.apply_padded(resampled)
+        inputs = ((np.arange(start - context, stop + context) - first * up) * down / up).astype(np.int64)
+        yield Block(start, stop, context, filtered, codes[inputs])
+
+
+def _read_extended(
+    channel: Channel, start: int, stop: int, *, low: float, high: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Read samples beyond both ends of a channel by odd reflection, gaps filled, with the code of each sample."""
+    n_samples = channel.n_samples
+    # Read as much inside the channel as reflection at either end will need.
+    inside_start = max(0, min(start, n_samples - 1 - max(stop - n_samples + 1, 0)))
+    inside_stop = min(n_samples, max(stop, -start + 1))
+    raw = channel.read(inside_start, inside_stop)
+    codes = find_unscorable(raw, channel.fs, low=low, high=high)
+    widened = spread(codes == 1, round(SPREAD_S * channel.fs))
+    codes[widened & (codes == 0)] = 1
+    signal = _fill_gaps(raw)
+    before, after = max(0, inside_start - start), max(0, stop - inside_stop)
+    if signal.size > 1:
+        signal = np.pad(signal, (before, after), mode="reflect", reflect_type="odd")
+    else:
+        signal = np.pad(signal, (before, after), mode="edge")
+    codes = np.pad(codes, (before, after), mode="edge")
+    offset = start - (inside_start - before)
+    return signal[offset : offset + stop - start], codes[offset : offset + stop - start]
+
+
+def _fill_gaps(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Replace missing samples by a straight line between their neighbours, or 0 where all are missing."""
+    finite = np.isfinite(signal)
+    if finite.all():
+        return signal
+    if not finite.any():
+        return np.zeros_like(signal)
+    index = np.arange(signal.size)
+    filled = signal.copy()
+    filled[~finite] = np.interp(index[~finite], index[finite], signal[finite])
+    return filled

@@ -1,0 +1,200 @@
+"""Settings of everything that is fitted or trained: one table a stage, read from TOML."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from heartbert.errors import ConfigError
+from heartbert.signals.scaling import ScalingMethod
+
+EncoderFamily = Literal["roberta", "modernbert"]
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """Stage 2, signal."""
+
+    low_hz: float
+    """Cut-off of the baseline filter in Hz; 0 leaves the baseline in."""
+    high_hz: float
+    """Cut-off of the noise filter in Hz; 0 leaves the noise in."""
+    scaling: ScalingMethod
+    """Rule that maps amplitudes to [0, 1]."""
+    span: float
+    """Half range of the scaling: multiple of the median beat amplitude (robust) or mV (fixed)."""
+
+
+@dataclass(frozen=True)
+class CodebookConfig:
+    """Stage 3, levels."""
+
+    n_levels: int
+    """Number of Lloyd-Max levels, 2 to 256."""
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Stages 4 and 5, text and tokens."""
+
+    window_samples: int
+    """Samples at 360 Hz of a text, at most 4000."""
+    n_tokens: int
+    """Vocabulary size, special tokens and letters included."""
+    training_samples: int
+    """Samples that merges are learnt from at most; evenly spread over the corpus."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Stage 6, embeddings."""
+
+    family: EncoderFamily
+    """"roberta" (learned positions, post-norm) or "modernbert" (rotary positions, pre-norm)."""
+    n_layers: int
+    """Transformer layers."""
+    hidden_size: int
+    """Width of an embedding."""
+    n_heads: int
+    """Attention heads."""
+    intermediate_size: int
+    """Width of the feed-forward layers."""
+    max_tokens: int
+    """Positions, <s> and </s> included; longer windows continue in further rows."""
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """Masked-language modelling."""
+
+    n_steps: int
+    """Optimiser steps in all."""
+    rows_per_step: int
+    """Rows of `max_tokens` tokens a step."""
+    learning_rate: float
+    """Peak learning rate; warm-up over 200 steps, linear decay to 0 over the last fifth."""
+    weight_decay: float
+    """Decoupled weight decay of AdamW on matrices."""
+    span_share: float
+    """Share of tokens masked in spans."""
+    random_share: float
+    """Share of tokens masked one by one."""
+    shortest_span_ms: float
+    """Shortest masked span in milliseconds."""
+    longest_span_ms: float
+    """Longest masked span in milliseconds."""
+    seed: int
+    """Seed of the initial weights, the order of rows and the masks."""
+
+
+@dataclass(frozen=True)
+class HeartbeatsConfig:
+    """Stage 7, the heartbeat head."""
+
+    layer: int
+    """Encoder layer whose token embeddings are pooled, counted from 1; 0 is the input embedding."""
+    n_units: int
+    """LSTM units in each direction."""
+    learning_rate: float
+    """Peak learning rate of AdamW."""
+    n_training_epochs: int
+    """Passes over the training beats at most; the best on the validation subjects is kept."""
+    dropout: float
+    """Share of input features of the LSTM and of its outputs set to zero while training."""
+    class_balance: float
+    """Exponent of the class weights: 0 natural frequencies, 1 all classes equal."""
+    n_seeds: int
+    """Heads trained from different seeds; the one of median validation score ships."""
+    seed: int
+    """Seed of the first head."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings."""
+
+    signal: SignalConfig
+    codebook: CodebookConfig
+    tokenizer: TokenizerConfig
+    encoder: EncoderConfig
+    pretraining: PretrainingConfig
+    heartbeats: HeartbeatsConfig
+
+
+PRESETS = ("small", "paper", "tiny")
+
+
+def read_config(source: str | Path) -> Config:
+    """Read settings from a TOML file, or one of the presets by name.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``"small"``, ``"paper"``, ``"tiny"``, or the path of a TOML file with all tables and keys.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a table or key is unknown, missing or of the wrong type.
+    """
+    if source in PRESETS:
+        text = resources.files("heartbert.training").joinpath("presets", f"{source}.toml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"settings '{source}' cannot be read ({error}); give one of {', '.join(PRESETS)} or the path of a TOML file."
+            ) from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}. Correct the file.") from error
+    return config_from_tables(tables, str(source))
+
+
+def config_from_tables(tables: dict[str, Any], name: str) -> Config:
+    """Build settings from nested dictionaries; `name` is used in messages.
+
+    Raises
+    ------
+    ConfigError
+        If a table or key is unknown, missing or of the wrong type.
+    """
+    known = {field.name: field.type for field in fields(Config)}
+    _refuse_unknown(tables.keys(), known, f"{name}: unknown table")
+    parts = {table: _read_table(kind, tables.get(table), f"{name}: [{table}]") for table, kind in known.items()}
+    return Config(**parts)
+
+
+def _read_table(kind: Any, values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} is missing; every table of the presets is needed.")
+    known = {field.name: field.type for field in fields(kind)}
+    _refuse_unknown(values.keys(), known, f"{where}: unknown key")
+    missing = [key for key in known if key not in values]
+    if missing:
+        raise ConfigError(f"{where}: '{missing[0]}' is missing; all keys are needed: {', '.join(known)}.")
+    return kind(**{key: _convert(values[key], known[key], f"{where}: '{key}'") for key in known})
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    wanted: type = kind if kind in (int, float) else str
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise ConfigError(f"{where} is {value!r}; it must be of type {wanted.__name__}.")
+    choices = getattr(kind, "__args__", ())
+    if choices and value not in choices:
+        raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(choices)}.")
+    return value
+
+
+def _refuse_unknown(found: Any, known: Any, where: str) -> None:
+    for key in found:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else "."
+            raise ConfigError(f"{where} '{key}'{hint} Known: {', '.join(sorted(known))}")

@@ -1,0 +1,136 @@
+"""The HTML report, as text."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from heartbert.results import report
+from heartbert.results.report import write_report
+from heartbert.signals.quality import Stretch
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    """Return a function that writes a report and returns its text without the pictures."""
+
+    def write(analysis):
+        write_report(analysis, tmp_path / "report.html")
+        text = (tmp_path / "report.html").read_text("utf-8")
+        return re.sub(r"base64,[A-Za-z0-9+/=]+", "base64,", text)
+
+    return write
+
+
+class Balance(HTMLParser):
+    """Collects elements that are opened and not closed, or the other way round."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.errors = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.errors.append(tag)
+
+
+def test_report_states_that_it_is_no_medical_device_before_any_result(analysis, page_of):
+    """Whoever reads one number has read the warning."""
+    page = page_of(analysis)
+
+    assert 0 < page.index("Research software, not a medical device") < page.index("mean heart rate")
+
+
+def test_report_holds_facts_scores_and_stages(analysis, page_of):
+    """The page must answer what was measured, by what, and how far to trust it."""
+    page = page_of(analysis)
+
+    for expected in ("100.hea", "MLII", "250 Hz", "1994-05-27 13:45:06", "test-bundle", "macro_f1", "0.612", "1.00 %"[:3]):
+        assert expected in page
+    assert "time: embeddings" in page
+    assert "flat: the signal does not change" in page
+    assert "1, the longest of 4" in page
+
+
+def test_report_is_well_formed_and_needs_no_network(analysis, page_of):
+    """It is opened years later, on a computer without a connection."""
+    page = page_of(analysis)
+    balance = Balance()
+
+    balance.feed(page)
+
+    assert (balance.open, balance.errors) == ([], [])
+    assert page.count("data:image/png;base64,") == 3
+    assert not re.search(r"https?://|<script|<link|@import", page)
+
+
+def test_report_escapes_what_comes_from_the_file(make_analysis, page_of):
+    """A record name is data: it must not run in the reader's browser."""
+    analysis = make_analysis("NN", duration_s=2.0, name="<script>alert(1)</script>")
+    analysis = replace(analysis, bundle_name="a&b", heartbeat_scores={"<b>": 0.5})
+
+    page = page_of(analysis)
+
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "a&amp;b" in page
+    assert "<b>:" not in page
+
+
+def test_report_explains_a_recording_without_any_scorable_part(no_beats, page_of):
+    """An empty result needs a reason, not a traceback."""
+    page = page_of(no_beats)
+
+    assert "Nothing in this recording can be scored" in page
+    assert "missing: no samples stored" in page
+    assert "stores no scores" in page
+
+
+def test_report_asks_about_the_channel_when_a_good_signal_has_no_beats(make_analysis, page_of):
+    """A respiration channel looks like this."""
+    page = page_of(make_analysis(""))
+
+    assert "Is this channel an ECG" in page
+    assert "All of the recording could be scored" in page
+
+
+def test_report_notes_short_recordings_and_unknown_amplitudes(make_analysis, page_of):
+    """Five seconds in arbitrary units are read with care."""
+    page = page_of(make_analysis("NNNNN", duration_s=5.0, unit="NU"))
+
+    assert "shorter than 10 s" in page
+    assert "NU (no unit)" in page
+    assert "0.5 mV" not in page
+    assert "the first beats" in page
+
+
+def test_report_lists_fifty_stretches_and_counts_the_rest(make_analysis, page_of):
+    """A loose electrode gives thousands; the page must stay readable."""
+    stretches = tuple(Stretch(i * 0.01, i * 0.01 + 0.005, "flat") for i in range(1250))
+
+    page = page_of(make_analysis(unscorable=stretches))
+
+    assert page.count("<td>flat:") == report.MOST_STRETCHES
+    assert "and 1,200 more" in page
+
+
+def test_report_stays_as_it_was_when_writing_stops(analysis, tmp_path, monkeypatch):
+    """A half-written report would show the wrong patient's numbers in part."""
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.write_text", fail)
+
+    with pytest.raises(OSError, match="disk full"):
+        write_report(analysis, path)
+
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,36 @@
+"""The folder of results."""
+
+import pytest
+
+from heartbert.results import write_results
+
+
+@pytest.mark.parametrize("given", ["analysis", "no_beats"])
+def test_results_are_all_written_and_listed(given, tmp_path, request):
+    """The list that the command line prints is what lies in the folder."""
+    folder = tmp_path / "new" / "folder"
+
+    paths = write_results(request.getfixturevalue(given), folder)
+
+    assert [path.name for path in paths] == [
+        "report.html",
+        "ecg.png",
+        "beats.dat",
+        "beats.hea",
+        "beats.atr",
+        "beats.csv",
+        "embeddings.parquet",
+        "summary.json",
+    ]
+    assert sorted(folder.iterdir()) == sorted(paths)
+
+
+def test_results_replace_older_ones_and_leave_other_files(analysis, make_analysis, tmp_path):
+    """A folder is used again; what a person added to it stays."""
+    (tmp_path / "notes.txt").write_text("mine")
+    write_results(analysis, tmp_path)
+
+    write_results(make_analysis("NN", duration_s=2.0), tmp_path)
+
+    assert (tmp_path / "beats.csv").read_text().count("\n") == 3
+    assert (tmp_path / "notes.txt").read_text() == "mine"
