@@ -11,17 +11,17 @@ from heartbert.signals.quality import Stretch
 
 
 @dataclass(frozen=True)
-class WindowEmbeddings:
-    """One vector for each window of a lead, in time order.
+class Embeddings:
+    """Vectors of consecutive windows, tokens or beats of a lead, in time order.
 
     Attributes
     ----------
-    start_s, stop_s : ndarray of float64, shape (n_windows,)
-        Time that each window covers, in seconds from the start of the recording.
-    n_tokens : ndarray of int64, shape (n_windows,)
-        Tokens of scorable signal that were averaged; 0 where the whole window is unscorable.
-    vectors : ndarray of float32, shape (n_windows, hidden_size)
-        Mean of the token embeddings; NaN where `n_tokens` is 0.
+    start_s, stop_s : ndarray of float64, shape (n_rows,)
+        Time that each row covers, in seconds from the start of the recording.
+    n_tokens : ndarray of int64, shape (n_rows,)
+        Tokens of scorable signal behind a row; 0 where a whole window is unscorable.
+    vectors : ndarray of float32, shape (n_rows, hidden_size) or, for beats, (n_rows, n_parts * hidden_size)
+        Means of token embeddings; NaN where `n_tokens` is 0.
     """
 
     start_s: npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ class Analysis:
     channel : Channel
         The lead that was analysed.
     beats : BeatPredictions
-    windows : WindowEmbeddings
+    windows : Embeddings
     unscorable : tuple of Stretch
         Parts without a usable signal, in time order, not overlapping.
     scale_low, scale_high : float
@@ -60,7 +60,7 @@ class Analysis:
     record: Record
     channel: Channel
     beats: BeatPredictions
-    windows: WindowEmbeddings
+    windows: Embeddings
     unscorable: tuple[Stretch, ...]
     scale_low: float
     scale_high: float

@@ -44,6 +44,8 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
+        for path in temporary.iterdir():
+            path.chmod(0o755 if path.is_dir() else 0o644)
         if target.exists():
             target.rename(retired)
         temporary.rename(target)

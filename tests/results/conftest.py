@@ -1,6 +1,5 @@
 """Synthetic analyses of a lead with known beats, without any model."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -10,15 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from heartbert.analysis import Analysis, WindowEmbeddings
+from heartbert.analysis import Analysis, Embeddings
 from heartbert.predictions.labels import AamiClass, BeatPredictions
 from heartbert.records.record import ArraySource, Channel, Record
 from heartbert.signals.quality import Stretch
-
-with warnings.catch_warnings():
-    # wfdb 4.3.1 uses, at import, arguments that pandas 3.1 deprecates; warnings are errors in these tests.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import wfdb  # noqa: F401
 
 FS = 250.0
 WINDOW_S = 3.0
@@ -44,11 +38,11 @@ def ecg_of(beats: BeatPredictions, n_samples: int) -> npt.NDArray[np.float32]:
     return np.sum(waves, axis=0, dtype=np.float32) if waves else np.zeros(n_samples, dtype=np.float32)
 
 
-def windows_over(duration_s: float) -> WindowEmbeddings:
+def windows_over(duration_s: float) -> Embeddings:
     """Return one four-dimensional vector for each 3 s."""
     start_s = np.arange(0, duration_s, WINDOW_S)
     vectors = np.arange(start_s.size * 4, dtype=np.float32).reshape(-1, 4)
-    return WindowEmbeddings(start_s, start_s + WINDOW_S, np.full(start_s.size, 30), vectors)
+    return Embeddings(start_s, start_s + WINDOW_S, np.full(start_s.size, 30), vectors)
 
 
 @pytest.fixture
@@ -95,6 +89,10 @@ def analysis(make_analysis: Callable[..., Analysis]) -> Analysis:
 @pytest.fixture
 def no_beats(make_analysis: Callable[..., Analysis]) -> Analysis:
     """Return a minute of which nothing can be scored."""
-    built = make_analysis("", signal=np.full(round(60 * FS), np.nan, np.float32), unscorable=(Stretch(0, 60, "missing"),))
-    windows = replace(built.windows, n_tokens=np.zeros(20, dtype=np.int64), vectors=np.full((20, 4), np.nan, np.float32))
+    built = make_analysis(
+        "", signal=np.full(round(60 * FS), np.nan, np.float32), unscorable=(Stretch(0, 60, "missing"),)
+    )
+    windows = replace(
+        built.windows, n_tokens=np.zeros(20, dtype=np.int64), vectors=np.full((20, 4), np.nan, np.float32)
+    )
     return replace(built, windows=windows, n_clipped_samples=0, heartbeat_scores={})

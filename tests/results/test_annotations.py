@@ -7,16 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heartbert.records.record import ArraySource, Channel
 from heartbert.results import annotations
 from heartbert.results.annotations import Digitisation, Mark, annotation_bytes, fit_digitisation, write_wfdb
 from heartbert.signals.quality import Stretch
-
-# wfdb 4.3.1 uses arguments that pandas 3.1 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")
 
 
 def channel_of(values, *, fs=250.0, unit="mV", name="MLII"):
@@ -65,7 +62,11 @@ def test_wfdb_annotations_read_back_equal_and_in_time_order(analysis, tmp_path):
 
 def test_wfdb_marks_no_end_where_the_next_stretch_or_the_end_follows(make_analysis, tmp_path):
     """Between two stretches that touch, and after the last sample, nothing is scorable."""
-    stretches = (Stretch(10.0, 13.0, "flat"), Stretch(13.0, 14.0, "missing"), Stretch(59.0, 60.0, "saturated"))
+    stretches = (
+        Stretch(10.0, 13.0, "flat"),
+        Stretch(13.0, 14.0, "missing"),
+        Stretch(59.0, 60.0, "saturated"),
+    )
 
     write_wfdb(make_analysis("", unscorable=stretches), tmp_path)
 
@@ -137,12 +138,17 @@ def test_wfdb_signal_is_streamed_in_constant_memory(make_analysis, tmp_path):
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert peak_bytes < 40 * annotations.BLOCK_SAMPLES  # a few arrays of one block; all samples need 80 bytes a sample
+    assert (
+        peak_bytes < 40 * annotations.BLOCK_SAMPLES
+    )  # a few arrays of one block; all samples need 80 bytes a sample
     assert (tmp_path / "beats.dat").stat().st_size == 20 * annotations.BLOCK_SAMPLES
 
 
 @given(
-    low=st.floats(-1e6, 1e6, width=32), width=st.floats(0, 1e6, width=32), share=st.floats(0, 1), size=st.integers(1, 5)
+    low=st.floats(-1e6, 1e6, width=32),
+    width=st.floats(0, 1e6, width=32),
+    share=st.floats(0, 1),
+    size=st.integers(1, 5),
 )
 def test_digitisation_keeps_every_sample_within_one_step(low, width, share, size):
     """Whatever offset and range a lead has, 16 bits hold it without clipping."""
@@ -167,6 +173,7 @@ def test_digitisation_has_a_default_when_no_sample_is_stored():
     assert fit_digitisation(channel_of([np.nan, np.nan])) == Digitisation(1000.0, 0)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     intervals=st.lists(st.one_of(st.integers(0, 3000), st.integers(0, 2**33)), min_size=1, max_size=8),
     note=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20),

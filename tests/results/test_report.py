@@ -12,13 +12,13 @@ from heartbert.signals.quality import Stretch
 
 
 @pytest.fixture
-def page_of(tmp_path):
-    """Return a function that writes a report and returns its text without the pictures."""
+def page_of(tmp_path, monkeypatch):
+    """Return a function that writes a report, with stand-ins for its pictures, and returns its text."""
+    monkeypatch.setattr(report.plots, "png_bytes", lambda figure: b"picture")
 
     def write(analysis):
         write_report(analysis, tmp_path / "report.html")
-        text = (tmp_path / "report.html").read_text("utf-8")
-        return re.sub(r"base64,[A-Za-z0-9+/=]+", "base64,", text)
+        return (tmp_path / "report.html").read_text("utf-8")
 
     return write
 
@@ -31,10 +31,12 @@ class Balance(HTMLParser):
         self.open, self.errors = [], []
 
     def handle_starttag(self, tag, attrs):
+        """Note an element that must be closed."""
         if tag not in ("meta", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
+        """Close the element noted last."""
         if not self.open or self.open.pop() != tag:
             self.errors.append(tag)
 
@@ -50,7 +52,16 @@ def test_report_holds_facts_scores_and_stages(analysis, page_of):
     """The page must answer what was measured, by what, and how far to trust it."""
     page = page_of(analysis)
 
-    for expected in ("100.hea", "MLII", "250 Hz", "1994-05-27 13:45:06", "test-bundle", "macro_f1", "0.612", "1.00 %"[:3]):
+    for expected in (
+        "100.hea",
+        "MLII",
+        "250 Hz",
+        "1994-05-27 13:45:06",
+        "test-bundle",
+        "macro_f1",
+        "0.612",
+        "1.0 %",
+    ):
         assert expected in page
     assert "time: embeddings" in page
     assert "flat: the signal does not change" in page

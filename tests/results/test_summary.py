@@ -65,17 +65,21 @@ def test_readable_rows_use_a_dash_for_what_is_missing(no_beats):
     rows = dict(readable_rows(summarise(no_beats)))
 
     assert rows["mean heart rate"] == "–"
-    assert rows["not scorable"] == "60.0 s in 1 stretches"
+    assert rows["not scorable"] == "60.0 s in 1 stretch"
     assert rows["  V ventricular ectopic"] == "0 (–)"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (86399, "23:59:59"), (90000, "25:00:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (86399, "23:59:59"), (90000, "25:00:00")]
+)
 def test_clock_writes_hours_minutes_and_seconds(seconds, text):
     """Rounding must carry over into minutes and hours."""
     assert clock(seconds) == text
 
 
-@pytest.mark.parametrize(("share", "text"), [(None, "–"), (0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.125, "12.5 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(None, "–"), (0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.125, "12.5 %")]
+)
 def test_percent_does_not_hide_small_shares(share, text):
     """One ventricular beat among 100,000 is not 0 %."""
     assert percent(share) == text

@@ -54,7 +54,11 @@ def test_embeddings_file_is_written_without_any_window(analysis, tmp_path):
     """The column keeps its type and size when there are no rows."""
     none = np.empty(0)
     windows = replace(
-        analysis.windows, start_s=none, stop_s=none, n_tokens=none.astype(int), vectors=np.empty((0, 4), np.float32)
+        analysis.windows,
+        start_s=none,
+        stop_s=none,
+        n_tokens=none.astype(int),
+        vectors=np.empty((0, 4), np.float32),
     )
 
     write_embeddings(replace(analysis, windows=windows), tmp_path / "embeddings.parquet")

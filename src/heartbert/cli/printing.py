@@ -24,9 +24,14 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = No
 
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, float], None]]:
-    """Yield a function that shows a stage's progress (name, fraction from 0 to 1) on stderr if that is a terminal."""
+    """Yield a function that shows a stage's progress (name, fraction 0 to 1) on stderr in a terminal."""
     console = Console(stderr=True, markup=False, highlight=False)
-    columns = (TextColumn("{task.description:<16}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<16}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
 

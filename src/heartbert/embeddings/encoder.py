@@ -1,5 +1,7 @@
 """Stage 6 of 7: tokens -> embeddings. Construction and loading of the encoder."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,12 +93,26 @@ def load_encoder(folder: Path) -> PreTrainedModel:
     BundleError
         If the folder holds no model that `transformers` can load.
     """
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
     try:
-        model: PreTrainedModel = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        with quiet_transformers():
+            model: PreTrainedModel = AutoModelForMaskedLM.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise BundleError(f"the encoder in '{folder.name}' cannot be loaded: {error}. Get the bundle again.") from error
+    return model.eval()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep `transformers` from writing progress bars and load reports into a program's own output."""
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
     finally:
         transformers_logging.set_verbosity(verbosity)
-    return model.eval()
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -17,11 +17,14 @@ from heartbert.errors import RecordFormatError
 from heartbert.records.record import Record
 from heartbert.records.tables import numbered_names, spool, table_record
 
-_DELIMITERS = (",", ";", "\t", "|", " ")
+# In this order: a comma beside semicolons is a decimal comma, a blank beside commas is decoration.
+_DELIMITERS = (";", "\t", "|", ",", " ")
 _MISSING = ["", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "null", "NULL", "None", "-"]
 # Bytes looked at for delimiter and header, and bytes read at a time.
 _HEAD_BYTES = 1 << 16
 _BLOCK_BYTES = 1 << 20
+# Rows from which the delimiter is recognised.
+_N_SNIFFED = 20
 _INDEX_NAME = "index"
 
 
@@ -102,19 +105,13 @@ def _first_lines(path: Path) -> list[str]:
 
 
 def _delimiter(rows: list[str]) -> str:
-    """Return the delimiter that cuts the first rows into the same number of cells, the largest such number."""
-    rows = [row for row in rows[:20] if row.strip()]
-    best, n_best = ",", 1
+    """Return the delimiter that cuts the first rows into the same number of cells, more than one."""
+    rows = [row for row in rows[:_N_SNIFFED] if row.strip()]
     for delimiter in _DELIMITERS:
-        counts = {len(_cells(row, delimiter)) for row in rows[-max(1, len(rows) - 2) :]}
-        # Commas and semicolons come first: blanks may only follow them.
-        if len(counts) == 1 and (n_cells := counts.pop()) > n_best and best == ",":
-            best, n_best = delimiter, n_cells
-            if delimiter != ",":
-                break
-            if n_cells > 1:
-                break
-    return best
+        counts = {len(_cells(row, delimiter)) for row in rows}
+        if len(counts) == 1 and counts.pop() > 1:
+            return delimiter
+    return max(_DELIMITERS, key=lambda delimiter: len(_cells(rows[0], delimiter)))
 
 
 def _cells(row: str, delimiter: str) -> list[str]:
@@ -200,4 +197,7 @@ def _explain(path: Path, form: _Form, message: str) -> str:
             f"the same "
             "number. The file may be truncated; export it again"
         )
-    return f"{path.name} is no table of numbers ({message[:120]}); rows of numbers are needed. Export it again as CSV"
+    return (
+        f"{path.name} is no table of numbers ({message[:120]}); rows of numbers are needed. "
+        "Export it as CSV again"
+    )

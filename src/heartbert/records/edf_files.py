@@ -55,15 +55,16 @@ def read_edf(path: Path, *, fs: float | None = None, unit: str | None = None) ->
     records = np.memmap(
         path, np.uint8, "r", offset=layout.header_bytes, shape=(layout.n_records, layout.record_bytes)
     )
+    signals: tuple[edfio.EdfSignal | edfio.BdfSignal, ...] = parsed.signals
     ordinary = [i for i, label in enumerate(layout.labels) if label != layout.annotation_label]
     channels = [
         _channel(layout, number, signal, records=records, unit=unit)
-        for number, signal in zip(ordinary, parsed.signals, strict=True)
+        for number, signal in zip(ordinary, signals, strict=True)
     ]
     if not channels:
         raise RecordFormatError(
             f"{path.name} has no signals, only annotations; at least one signal is needed. Choose the "
-            f"file with the ECG"
+            "file with the ECG"
         )
     check_same_fs(fs, [channel.fs for channel in channels], path.name)
     return Record(path.stem, _subject_id(parsed) or path.stem, tuple(channels), _start(parsed), path)
@@ -124,8 +125,8 @@ class DataRecordSource:
         rows = self.records[start // per_record : -(-stop // per_record), self.first_byte : self.last_byte]
         digital = _integers(np.ascontiguousarray(rows).reshape(-1, self.sample_bytes))
         skip = start % per_record
-        values: npt.NDArray[np.float64] = digital[skip : skip + stop - start] * self.gain + self.offset
-        return values.astype(np.float32)
+        values = digital[skip : skip + stop - start] * self.gain + self.offset
+        return np.asarray(values, dtype=np.float32)
 
 
 def _integers(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -203,7 +204,7 @@ def _number(path: Path, field: bytes, what: str, *, least: float) -> float:
 
 
 def _with_stored_records(layout: _Layout, size: int) -> _Layout:
-    """Check the file's length; -1 records (a recording that was not closed) means as many whole ones as are there."""
+    """Check the file's length; -1 records (a recording that was not closed) means all whole ones."""
     n_records = layout.n_records
     if layout.record_bytes and n_records == -1:
         n_records = (size - layout.header_bytes) // layout.record_bytes

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +65,8 @@ _STARTS = (
     (b"<?xml", "an XML document"),
 )
 _CHOICES = ", ".join(_FORMAT_OF)
+# Formats that no first bytes announce.
+_TEXT = {"WFDB header", "text"}
 # Names listed in a message about a folder.
 _N_LISTED = 10
 
@@ -181,8 +182,7 @@ def _format(file: Path) -> str:
         raise RecordFormatError(
             f"{file.name} is empty (0 bytes); a {stated} file is needed. Download it again"
         )
-    matches: Callable[[str | None], bool] = lambda each: each == stated or (each is None and stated in _TEXT)  # noqa: E731
-    if not matches(found):
+    if found != stated and (found is not None or stated not in _TEXT):
         content = found or "something else"
         suffixes = [suffix for suffix, kind in _FORMAT_OF.items() if kind == found]
         advice = f"Rename it to end in {suffixes[0]}" if suffixes else f"Convert it to one of {_CHOICES}"
@@ -191,9 +191,6 @@ def _format(file: Path) -> str:
             f"agree. {advice}"
         )
     return stated
-
-
-_TEXT = {"WFDB header", "text"}
 
 
 def _content(file: Path) -> str | None:

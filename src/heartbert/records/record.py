@@ -51,6 +51,8 @@ class Channel:
     kind : {"ecg", "other", "unknown"}
         What the name says: an ECG lead, something else (pressure, EEG, ...), or nothing.
     source : SampleSource
+    unit_given : bool
+        True where the caller named the unit, so an amplitude that no ECG has is believed.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Channel:
     n_samples: int
     kind: ChannelKind
     source: SampleSource
+    unit_given: bool = False
 
     @property
     def duration_s(self) -> float:

@@ -1,4 +1,4 @@
-"""Stage 1 of 7: record file -> Record. What CSV, npy, npz and parquet share: columns, time columns, units in names."""
+"""Stage 1 of 7: record file -> Record. What all tables share: columns, time, names."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 class TemporaryTable:
-    """Rows appended to a temporary file that vanishes with the last array made from it, or with the process."""
+    """Rows appended to a temporary file that goes with the last array made from it."""
 
     def __init__(self, file: IO[bytes], n_columns: int, dtype: npt.DTypeLike) -> None:
         self._file = file

@@ -1,15 +1,30 @@
-"""Stage 1 of 7: record file -> Record. WFDB annotation files: marks at samples."""
+"""Stage 1 of 7: record file -> Record. WFDB annotation files: marks at samples.
+
+The words of annot(5) are decoded here: `wfdb.rdann` never returns on a file that starts with a note such as
+``## comment``, and reads a truncated file as a shorter one. Its table of symbols is used.
+"""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import wfdb
+import numpy.typing as npt
 
 from heartbert.errors import RecordFormatError
 from heartbert.records.record import Annotations
 from heartbert.records.wfdb_header import read_header
+from heartbert.records.wfdb_library import ann_labels
+
+# Codes of annot(5) that are no marks, and the code of a note.
+_SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
+_NOTE = 22
+# Words behind the end, so that a skip that is cut off can be decoded before the missing end is noticed.
+_PADDING = 2
+_SYMBOLS: dict[int, str] = {label.label_store: label.symbol for label in ann_labels}
+_RESOLUTION = re.compile(r"## time resolution: ([\d.]+)")
+_DEFINITION = re.compile(r"(\d+) (\S+)(?: .*)?")
 
 
 def read_annotations(path: str | Path, annotator: str) -> Annotations:
@@ -39,24 +54,30 @@ def read_annotations(path: str | Path, annotator: str) -> Annotations:
     (('+', 'N', 'N'), array([ 18,  77, 370]))
     """
     file = _annotation_file(Path(path), annotator)
-    _check_end(file)
-    parsed = _parse(file)
-    samples = np.asarray(parsed.sample, dtype=np.int64)
-    symbols = tuple(str(symbol) for symbol in parsed.symbol)
+    marks, stated_fs = _without_definitions(list(_marks(file)))
+    samples = np.array([mark.sample for mark in marks], dtype=np.int64)
     if samples.size and samples.min() < 0:
         raise RecordFormatError(
             f"{file.name}: mark {int(samples.argmin())} is at sample {samples.min()}; times must not be "
-            f"negative. "
-            "Download the file again"
+            "negative. Download the file again"
         )
     order = np.argsort(samples, kind="stable")
-    notes = [str(note or "").rstrip("\0") for note in parsed.aux_note]
     return Annotations(
         samples=samples[order],
-        symbols=tuple(symbols[i] for i in order),
-        aux_notes=tuple(notes[i] for i in order),
-        fs=_rate(file, parsed.fs),
+        symbols=tuple(marks[i].symbol for i in order),
+        aux_notes=tuple(marks[i].note for i in order),
+        fs=_rate(file, stated_fs),
     )
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """One annotation: sample index, code of annot(5), its symbol, and a note."""
+
+    sample: int
+    code: int
+    symbol: str
+    note: str = ""
 
 
 def _annotation_file(path: Path, annotator: str) -> Path:
@@ -78,25 +99,70 @@ def _annotation_file(path: Path, annotator: str) -> Path:
     return file
 
 
-def _check_end(file: Path) -> None:
-    """Check that the file is whole: pairs of bytes, the last of them zero, see annot(5)."""
+def _marks(file: Path) -> Iterator[_Mark]:
+    """Yield the annotations of a file in its order."""
+    words, at, sample = _words(file), 0, 0
+    mark: _Mark | None = None
+    while words[at] != 0:
+        code, value = divmod(int(words[at]), 1 << 10)
+        if code == _SKIP:
+            interval = int(words[at + 1]) << 16 | int(words[at + 2])
+            sample += interval - (1 << 32 if interval >= 1 << 31 else 0)
+            at += 2
+        elif code == _AUX:
+            n_words = (value + 1) // 2
+            note = words[at + 1 : at + 1 + n_words].tobytes()[:value].decode("utf-8", "replace").rstrip("\0")
+            mark = replace(mark, note=note) if mark else None
+            at += n_words
+        elif code not in {_NUM, _SUB, _CHN}:
+            if mark:
+                yield mark
+            sample += value
+            mark = _Mark(sample, code, _SYMBOLS.get(code, "")) if code else None
+        at += 1
+        if at >= len(words) - _PADDING:
+            raise _incomplete(file, "the end mark '0000' is missing")
+    if mark:
+        yield mark
+
+
+def _words(file: Path) -> npt.NDArray[np.uint16]:
+    """Return the file as little-endian words, and padding."""
     content = file.read_bytes()
-    if len(content) < 2 or len(content) % 2 or content[-2:] != b"\0\0":
-        raise RecordFormatError(
-            f"{file.name} is no complete WFDB annotation file: it has {len(content)} bytes and ends in "
-            f"'{content[-2:].hex()}'; an even number of bytes ending in '0000' is needed. Download it again"
+    if len(content) < 2 or len(content) % 2:
+        raise _incomplete(file, "it must have an even number of bytes, at least 2")
+    if content[-2:] != b"\0\0":
+        raise _incomplete(file, "the end mark '0000' is missing")
+    return np.frombuffer(content + bytes(2 * _PADDING), dtype="<u2")
+
+
+def _incomplete(file: Path, reason: str) -> RecordFormatError:
+    """Return the error for a damaged or truncated file."""
+    return RecordFormatError(
+        f"{file.name} is no complete WFDB annotation file of {file.stat().st_size} bytes: {reason}, see "
+        f"annot(5). "
+        "Download it again"
+    )
+
+
+def _without_definitions(marks: list[_Mark]) -> tuple[list[_Mark], float | None]:
+    """Split off the notes at the start that state the time resolution and symbols of the file's own."""
+    fs: float | None = None
+    own_symbols: dict[int, str] = {}
+    n_notes, defining = 0, False
+    for mark in marks:
+        resolution, definition = _RESOLUTION.match(mark.note), _DEFINITION.fullmatch(mark.note)
+        if mark.code != _NOTE or mark.sample != 0 or not (defining or mark.note.startswith("## ")):
+            break
+        if resolution:
+            fs = float(resolution[1])
+        elif defining and definition:
+            own_symbols[int(definition[1])] = definition[2]
+        defining = mark.note != "## end of definitions" and (
+            defining or mark.note == "## annotation type definitions"
         )
-
-
-def _parse(file: Path) -> Any:
-    """Return the annotations as `wfdb` reads them."""
-    try:
-        return wfdb.rdann(str(file.with_suffix("")), file.suffix[1:])
-    except Exception as error:  # wfdb raises bare exceptions of many kinds
-        raise RecordFormatError(
-            f"{file.name} is no valid WFDB annotation file ({error}); see annot(5) of the WFDB manual. "
-            "Download it again"
-        ) from error
+        n_notes += 1
+    return [replace(mark, symbol=own_symbols.get(mark.code, mark.symbol)) for mark in marks[n_notes:]], fs
 
 
 def _rate(file: Path, found: float | None) -> float:

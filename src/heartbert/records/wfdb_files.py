@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import wfdb
 
 from heartbert.errors import RecordFormatError
 from heartbert.records.limits import check_fs
 from heartbert.records.record import ArraySource, Channel, Record, SampleSource
 from heartbert.records.units import Delivery, deliver
 from heartbert.records.wfdb_header import FIXED_FORMATS, NO_FILE, SignalLine, WfdbHeader, read_header
+from heartbert.records.wfdb_library import wfdb
 
 # Bytes per sample of the formats in which every sample has its own bytes, see signal(5).
 _BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2}
@@ -78,7 +78,7 @@ class SignalFileSource:
 
 @dataclass(frozen=True)
 class SegmentedSource:
-    """Samples of one signal in the segments that have it, each with the index of its first sample; NaN elsewhere."""
+    """Samples of one signal in the segments that have it, by first sample; NaN elsewhere."""
 
     parts: tuple[tuple[int, Channel], ...]
 

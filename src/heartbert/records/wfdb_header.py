@@ -13,10 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import wfdb
-
 from heartbert.errors import RecordFormatError
 from heartbert.records.limits import check_fs, check_same_fs
+from heartbert.records.wfdb_library import wfdb
 
 # Signal formats of signal(5) that are stored in a fixed number of bytes, and the FLAC ones.
 FIXED_FORMATS = frozenset({"8", "16", "24", "32", "61", "80", "160", "212", "310", "311"})
@@ -210,7 +209,7 @@ def _stated_rate(path: Path, tokens: Sequence[str], fs: float | None) -> float:
 
 
 def _check_lines(path: Path, lines: Sequence[str], *, segmented: bool, n_signals: int) -> None:
-    """Check the number of lines and that none of them leads outside the folder, before `wfdb` opens anything."""
+    """Check number and file names of the lines, before `wfdb` opens anything."""
     if n_signals == 0:
         raise RecordFormatError(
             f"{path.name}: the record has 0 signals; at least 1 is needed. "

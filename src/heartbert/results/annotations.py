@@ -71,7 +71,11 @@ def write_wfdb(analysis: Analysis, folder: Path, name: str = "beats") -> list[Pa
         digitisation = fit_digitisation(analysis.channel)
         first, checksum = _write_signal(analysis.channel, digitisation, signal)
         signal_line = _signal_line(analysis.channel, digitisation, first, checksum)
-        lines = [_record_line(analysis, name), f"{name}.dat {signal_line}", f"# bundle: {_ascii(analysis.bundle_name)}"]
+        lines = [
+            _record_line(analysis, name),
+            f"{name}.dat {signal_line}",
+            f"# bundle: {_ascii(analysis.bundle_name)}",
+        ]
         header.write_text("\n".join(lines) + "\n", encoding="ascii")
         marks = sorted([*_beat_marks(analysis), *_stretch_marks(analysis)], key=lambda mark: mark.sample)
         annotations.write_bytes(annotation_bytes(marks, analysis.channel.fs))
@@ -129,7 +133,9 @@ def _interval_entry(code: int, interval: int) -> bytes:
     skips = b""
     while interval > _LONGEST_INTERVAL:
         skip = min(interval, _LONGEST_SKIP)
-        skips += _entry(_SKIP, 0) + struct.pack("<HH", skip >> 16, skip & 0xFFFF)  # high word first, as in PDP-11
+        skips += _entry(_SKIP, 0) + struct.pack(
+            "<HH", skip >> 16, skip & 0xFFFF
+        )  # high word first, as in PDP-11
         interval -= skip
     return skips + _entry(code, interval)
 
@@ -152,7 +158,7 @@ def _beat_marks(analysis: Analysis) -> Iterator[Mark]:
 
 
 def _stretch_marks(analysis: Analysis) -> Iterator[Mark]:
-    """Mark where each stretch starts, and where it ends unless the next one or the end of the lead follows at once."""
+    """Mark where each stretch starts, and where it ends unless the next one or the end follows at once."""
     fs, n_samples = analysis.channel.fs, analysis.channel.n_samples
     starts = [round(stretch.start_s * fs) for stretch in analysis.unscorable]
     for stretch, start, following in zip(analysis.unscorable, starts, [*starts, n_samples][1:], strict=True):

@@ -41,14 +41,15 @@ _LEAD_IN_S = 2.0
 _BOLD_S, _FINE_S, _BOLD_MV, _FINE_MV = 0.2, 0.04, 0.5, 0.1
 # Above this height in mV the paper's lines would merge into a surface.
 _HIGHEST_PAPER_MV = 12.0
-_BOLD_STYLE = {"color": "#f0b8b8", "linewidth": 0.7}
-_FINE_STYLE = {"color": "#f9dede", "linewidth": 0.4}
-_SHADE_STYLE = {"facecolor": "#9aa5b1", "alpha": 0.35, "linewidth": 0}
+_BOLD_COLOUR, _BOLD_POINTS = "#f0b8b8", 0.7
+_FINE_COLOUR, _FINE_POINTS = "#f9dede", 0.4
+_SHADE_COLOUR, _SHADE_ALPHA = "#9aa5b1", 0.35
+_FRAME_COLOUR = "#aab3bc"
 _DPI = 130
 
 
 def choose_strip(analysis: Analysis) -> float:
-    """Return the start in seconds of the `STRIP_S` with most beats that are not N, else of the first beats."""
+    """Return where the `STRIP_S` with most beats that are not N start, else the first beats; in seconds."""
     times_s = analysis.beats.times_s
     unusual_s = times_s[analysis.beats.classes != AamiClass.N]
     if unusual_s.size:
@@ -86,9 +87,8 @@ def draw_ecg_strip(figure: FigureBase, analysis: Analysis, start_s: float) -> No
         axes.set_ylabel(_plain_text(f"{analysis.channel.name} ({analysis.channel.unit})"), parse_math=False)
     rows[-1].set_xlabel("time since the start of the recording (h:mm:ss)")
     shown = [Patch(color=CLASS_COLOURS[key], label=f"{key.name} {name}") for key, name in CLASS_NAMES.items()]
-    figure.legend(
-        handles=[*shown, Patch(label="not scorable", **_SHADE_STYLE)], loc="outside upper center", ncols=6, frameon=False
-    )
+    shaded = Patch(facecolor=_SHADE_COLOUR, alpha=_SHADE_ALPHA, label="not scorable")
+    figure.legend(handles=[*shown, shaded], loc="outside upper center", ncols=6, frameon=False)
 
 
 def draw_heart_rate(figure: FigureBase, analysis: Analysis, strip_start_s: float) -> None:
@@ -97,7 +97,9 @@ def draw_heart_rate(figure: FigureBase, analysis: Analysis, strip_start_s: float
     duration_s = analysis.channel.duration_s
     times_s, rate_bpm = heart_rate(analysis)
     _shade(rate_axes, analysis.unscorable)
-    rate_axes.axvspan(strip_start_s, min(strip_start_s + STRIP_S, duration_s), color="#f2c14e", alpha=0.4, linewidth=0)
+    rate_axes.axvspan(
+        strip_start_s, min(strip_start_s + STRIP_S, duration_s), color="#f2c14e", alpha=0.4, linewidth=0
+    )
     rate_axes.plot(times_s, rate_bpm, color="#1b3a57", linewidth=1.0)
     if not np.isfinite(rate_bpm).any():
         _say(rate_axes, "no 10 beats in a row")
@@ -112,17 +114,24 @@ def draw_heart_rate(figure: FigureBase, analysis: Analysis, strip_start_s: float
 
 
 def draw_class_confidence(figure: FigureBase, analysis: Analysis) -> None:
-    """Draw how probable the beats of each class are to the classifier: median, quartiles, 5th and 95th percentile."""
+    """Draw the probabilities of each class's beats: median, quartiles, 5th and 95th percentile."""
     axes = figure.subplots()
     beats = analysis.beats
     of_class = [beats.probabilities[beats.classes == key, key] for key in AamiClass]
     boxes = axes.boxplot(
-        of_class, orientation="horizontal", whis=(5, 95), showfliers=False, patch_artist=True, widths=0.55
+        of_class,
+        orientation="horizontal",
+        whis=(5, 95),  # codespell:ignore whis
+        showfliers=False,
+        patch_artist=True,
     )
     for key, box, median in zip(AamiClass, boxes["boxes"], boxes["medians"], strict=True):
         box.set(facecolor=CLASS_COLOURS[key], alpha=0.55)
         median.set(color="black")
-    names = [f"{key.name} {CLASS_NAMES[key]}\n{values.size:,} beats" for key, values in zip(AamiClass, of_class, strict=True)]
+    names = [
+        f"{key.name} {CLASS_NAMES[key]}\n{values.size:,} beats"
+        for key, values in zip(AamiClass, of_class, strict=True)
+    ]
     axes.set_yticks(range(1, len(names) + 1), names)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.01)
@@ -131,10 +140,10 @@ def draw_class_confidence(figure: FigureBase, analysis: Analysis) -> None:
 
 
 def draw_overview(analysis: Analysis) -> Figure:
-    """Return the strip and, below it, the heart rate over the whole recording with the strip's place marked."""
+    """Return the strip and, below it, the heart rate over the whole recording with the strip marked."""
     start_s = choose_strip(analysis)
-    figure = new_figure(8.2)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[5, 3])
+    figure = new_figure(9.0)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 3])[:, 0]
     draw_ecg_strip(upper, analysis, start_s)
     draw_heart_rate(lower, analysis, start_s)
     return figure
@@ -143,7 +152,7 @@ def draw_overview(analysis: Analysis) -> Figure:
 def new_figure(height_inches: float) -> Figure:
     """Return an empty figure of the report's width, outside matplotlib's global state."""
     figure = Figure(figsize=(11, height_inches), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)  # binds itself to the figure
     return figure
 
 
@@ -154,7 +163,9 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _read_piece(analysis: Analysis, start_s: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+def _read_piece(
+    analysis: Analysis, start_s: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
     """Read one row of the strip: times in seconds, and samples with infinite ones as NaN."""
     channel = analysis.channel
     start = round(start_s * channel.fs)
@@ -171,7 +182,7 @@ def _amplitude_limits(samples: npt.NDArray[np.float32]) -> tuple[float, float]:
     lowest, middle, highest = (float(value) for value in np.percentile(finite, [0.5, 50, 99.5]))
     reach = 2 * max(highest - lowest, 1e-6)
     low, high = max(float(finite.min()), middle - reach), min(float(finite.max()), middle + reach)
-    return low - 0.08 * (high - low), high + 0.25 * (high - low)
+    return low - 0.08 * (high - low), high + 0.45 * (high - low)
 
 
 def _draw_paper(axes: Axes, *, millivolts: bool) -> None:
@@ -181,15 +192,20 @@ def _draw_paper(axes: Axes, *, millivolts: bool) -> None:
     """
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
-    for step_s, style in ((_FINE_S, _FINE_STYLE), (_BOLD_S, _BOLD_STYLE)):
-        axes.vlines(_multiples(left, right, step_s), low, high, zorder=0.5, **style)
-    if millivolts and high - low <= _HIGHEST_PAPER_MV:
-        for step_mv, style in ((_FINE_MV, _FINE_STYLE), (_BOLD_MV, _BOLD_STYLE)):
-            axes.hlines(_multiples(low, high, step_mv), left, right, zorder=0.5, **style)
+    for step_s, step_mv, colour, points in (
+        (_FINE_S, _FINE_MV, _FINE_COLOUR, _FINE_POINTS),
+        (_BOLD_S, _BOLD_MV, _BOLD_COLOUR, _BOLD_POINTS),
+    ):
+        axes.vlines(_multiples(left, right, step_s), low, high, color=colour, linewidth=points, zorder=0.5)
+        if millivolts and high - low <= _HIGHEST_PAPER_MV:
+            axes.hlines(
+                _multiples(low, high, step_mv), left, right, color=colour, linewidth=points, zorder=0.5
+            )
     axes.xaxis.set_major_locator(MultipleLocator(1.0))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.tick_params(length=0)
+    axes.spines[:].set_color(_FRAME_COLOUR)
 
 
 def _multiples(low: float, high: float, step: float) -> npt.NDArray[np.float64]:
@@ -199,20 +215,23 @@ def _multiples(low: float, high: float, step: float) -> npt.NDArray[np.float64]:
 def _shade(axes: Axes, stretches: Sequence[Stretch]) -> None:
     """Shade stretches over the full height, as one collection however many there are."""
     spans = [(stretch.start_s, stretch.stop_s - stretch.start_s) for stretch in stretches]
-    axes.broken_barh(spans, (0, 1), transform=axes.get_xaxis_transform(), **_SHADE_STYLE)
+    full_height = axes.get_xaxis_transform()
+    axes.broken_barh(
+        spans, (0, 1), transform=full_height, facecolor=_SHADE_COLOUR, alpha=_SHADE_ALPHA, linewidth=0
+    )
 
 
 def _mark_beats(axes: Axes, analysis: Analysis) -> None:
     """Write the class above each beat in view, with a tick below the letter."""
-    start_s, stop_s = axes.get_xlim()
-    first, last = np.searchsorted(analysis.beats.times_s, [start_s, stop_s])
-    for time_s, value in zip(analysis.beats.times_s[first:last], analysis.beats.classes[first:last], strict=True):
-        beat_class = AamiClass(value)
-        usual = beat_class == AamiClass.N
-        style = {"color": CLASS_COLOURS[beat_class], "transform": axes.get_xaxis_transform()}
-        axes.plot([time_s, time_s], [0.83, 0.88], linewidth=1.0 if usual else 1.8, **style)
-        weight, size = ("normal", 8) if usual else ("bold", 11)
-        axes.text(time_s, 0.9, beat_class.name, ha="center", va="bottom", weight=weight, size=size, clip_on=True, **style)
+    times_s, classes = analysis.beats.times_s, analysis.beats.classes
+    height = axes.get_xaxis_transform()
+    for i in range(*np.searchsorted(times_s, axes.get_xlim())):
+        beat_class = AamiClass(classes[i])
+        colour = CLASS_COLOURS[beat_class]
+        weight, size, points = ("normal", 8.0, 1.0) if beat_class == AamiClass.N else ("bold", 10.5, 1.8)
+        axes.plot([times_s[i], times_s[i]], [0.76, 0.81], color=colour, linewidth=points, transform=height)
+        letter = axes.text(times_s[i], 0.9, beat_class.name, color=colour, transform=height, clip_on=True)
+        letter.set(ha="center", va="center", weight=weight, size=size)
 
 
 def _draw_beat_rows(axes: Axes, analysis: Analysis) -> None:

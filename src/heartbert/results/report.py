@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from matplotlib.figure import Figure
+
 from heartbert.analysis import Analysis
 from heartbert.files import replacing_file
 from heartbert.predictions.labels import AamiClass
@@ -18,25 +20,32 @@ from heartbert.results.summary import (
     ClassSummary,
     Summary,
     clock,
+    counted,
     percent,
     readable,
     summarise,
 )
+from heartbert.signals.quality import Reason, Stretch
 
 # Rows of the table of unscorable stretches; a loose electrode can give thousands.
 MOST_STRETCHES = 50
 
-_REASONS = {
+_REASONS: dict[Reason, str] = {
     "missing": "no samples stored",
     "flat": "the signal does not change: electrode off or device paused",
     "saturated": "the signal stays at the end of its range",
 }
 _UNKNOWN_AMPLITUDE = (
     "The file does not say how large its amplitudes are: NU (no unit) stands for its own numbers. "
-    "Classes and heart rate do not depend on it; amplitudes cannot be read as millivolts."
+    "The heart rate does not depend on it; amplitudes cannot be read as millivolts."
 )
 _NO_BEATS = "No beat was found. Is this channel an ECG, and is the sampling frequency right?"
 _SHORT = "The recording is shorter than 10 s; class shares and heart rate rest on very few beats."
+_NO_SCORES = "The bundle stores no scores of its heartbeat classifier: nothing is known about its errors."
+_SCORES = (
+    "Scores of the heartbeat classifier on held-out recordings, as stored in the bundle. F1 lies between 0 "
+    "and 1; <code>macro</code> is the plain mean over classes, so that rare classes count as much as N."
+)
 # A recording shorter than this gives a note.
 _SHORT_S = 10.0
 
@@ -82,7 +91,7 @@ def _page_parts(analysis: Analysis, summary: Summary) -> dict[str, str]:
 
 def _figures(analysis: Analysis) -> dict[str, str]:
     start_s = plots.choose_strip(analysis)
-    strip, rate, confidence = plots.new_figure(5.2), plots.new_figure(3.2), plots.new_figure(2.9)
+    strip, rate, confidence = plots.new_figure(5.8), plots.new_figure(3.2), plots.new_figure(2.9)
     plots.draw_ecg_strip(strip, analysis, start_s)
     plots.draw_heart_rate(rate, analysis, start_s)
     plots.draw_class_confidence(confidence, analysis)
@@ -94,18 +103,23 @@ def _figures(analysis: Analysis) -> dict[str, str]:
     }
 
 
-def _base64_png(figure: plots.Figure) -> str:
+def _base64_png(figure: Figure) -> str:
     return base64.b64encode(plots.png_bytes(figure)).decode("ascii")
 
 
 def _strip_caption(analysis: Analysis, start_s: float) -> str:
-    unusual = bool((analysis.beats.classes != AamiClass.N).any())
     stop_s = min(start_s + plots.STRIP_S, analysis.channel.duration_s)
-    why = "the part with most beats that are not N" if unusual else "the first beats; all beats of the recording are N"
     if analysis.beats.samples.size == 0:
         why = "the start; there are no beats"
-    paper = "Paper: 0.2 s and 0.5 mV between bold lines." if analysis.channel.unit == "mV" else "Paper: 0.2 s between bold lines."
-    return f"{clock(start_s)} to {clock(stop_s)}: {why}. Each letter stands above the R wave of its beat. {paper}"
+    elif (analysis.beats.classes != AamiClass.N).any():
+        why = "the part with most beats that are not N"
+    else:
+        why = "the first beats; all beats of the recording are N"
+    paper = "0.2 s and 0.5 mV" if analysis.channel.unit == "mV" else "0.2 s"
+    return (
+        f"{clock(start_s)} to {clock(stop_s)}: {why}. Each letter stands above the R wave of its beat. "
+        f"Paper: {paper} between bold lines."
+    )
 
 
 def _recording_rows(summary: Summary) -> list[tuple[str, str]]:
@@ -138,10 +152,16 @@ def _processing_rows(summary: Summary) -> list[tuple[str, str]]:
     total_s = sum(summary.seconds_by_stage.values())
     return [
         ("bundle", summary.bundle_name),
-        ("amplitude range given to the encoder", f"{summary.scale_low:.3g} to {summary.scale_high:.3g} {unit}"),
+        (
+            "amplitude range given to the encoder",
+            f"{summary.scale_low:.3g} to {summary.scale_high:.3g} {unit}",
+        ),
         ("samples outside that range", percent(summary.clipped_share)),
         ("windows", readable(summary.n_windows)),
-        ("tokens", f"{readable(summary.n_tokens)} ({readable(summary.tokens_per_s, 1, unit='a scored second')})"),
+        (
+            "tokens",
+            f"{readable(summary.n_tokens)} ({readable(summary.tokens_per_s, 1, unit='a scored second')})",
+        ),
         *((f"time: {stage}", f"{seconds:.2f} s") for stage, seconds in summary.seconds_by_stage.items()),
         ("time in all", f"{total_s:.2f} s"),
     ]
@@ -153,7 +173,11 @@ def _notes(summary: Summary) -> list[str]:
         notes.append(_SHORT)
     if summary.n_beats == 0:
         unscored = summary.unscorable_share is not None and summary.unscorable_share > 0.999
-        notes.append("Nothing in this recording can be scored; the reasons are listed below." if unscored else _NO_BEATS)
+        notes.append(
+            "Nothing in this recording can be scored; the reasons are listed below."
+            if unscored
+            else _NO_BEATS
+        )
     return notes
 
 
@@ -169,28 +193,28 @@ def _unscorable_section(analysis: Analysis, summary: Summary) -> str:
     if not analysis.unscorable:
         return "<p>All of the recording could be scored.</p>"
     shown = analysis.unscorable[:MOST_STRETCHES]
-    rows = "".join(
-        f'<tr><td class="number">{clock(part.start_s)}</td><td class="number">{part.start_s:.2f}</td>'
-        f'<td class="number">{part.stop_s - part.start_s:.2f}</td><td>{part.reason}: {_REASONS[part.reason]}</td></tr>'
-        for part in shown
-    )
     n_more = summary.n_unscorable - len(shown)
     more = f"<p>… and {n_more:,} more; <code>beats.atr</code> marks all of them.</p>" if n_more else ""
+    total = counted(summary.n_unscorable, "stretch", "stretches")
     return (
-        f"<p>{summary.n_unscorable:,} stretches, {summary.unscorable_s:,.1f} s together. No beats are reported there.</p>"
-        '<table><tr><th class="number">start</th><th class="number">start (s)</th><th class="number">length (s)</th>'
-        f"<th>reason</th></tr>{rows}</table>{more}"
+        f"<p>{total}, {summary.unscorable_s:,.1f} s together. No beats are reported there.</p>"
+        '<table><tr><th>start</th><th class="number">start (s)</th><th class="number">length (s)</th>'
+        f"<th>reason</th></tr>{''.join(_stretch_row(stretch) for stretch in shown)}</table>{more}"
     )
+
+
+def _stretch_row(stretch: Stretch) -> str:
+    numbers = [f"{stretch.start_s:.2f}", f"{stretch.stop_s - stretch.start_s:.2f}"]
+    cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
+    reason = f"{stretch.reason}: {_REASONS[stretch.reason]}"
+    return f"<tr><td>{clock(stretch.start_s)}</td>{cells}<td>{reason}</td></tr>"
 
 
 def _score_section(summary: Summary) -> str:
     if not summary.heartbeat_scores:
-        return "<p>The bundle stores no scores of its heartbeat classifier: nothing is known about its errors.</p>"
+        return f"<p>{_NO_SCORES}</p>"
     rows = _rows((name, readable(score, 3)) for name, score in summary.heartbeat_scores.items())
-    return (
-        "<p>Scores of the heartbeat classifier on held-out recordings, as stored in the bundle. F1 lies between 0 and 1; "
-        f"<code>macro</code> is the plain mean over classes, so that rare classes count as much as N.</p><table>{rows}</table>"
-    )
+    return f"<p>{_SCORES}</p><table>{rows}</table>"
 
 
 def _rows(pairs: Iterable[tuple[str, str]]) -> str:

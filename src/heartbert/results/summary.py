@@ -45,7 +45,7 @@ class Summary:
     n_beats, classes
         Beats in all and by class in the order N, S, V, F, Q.
     n_ventricular_runs, longest_ventricular_run
-        Runs of at least three ventricular beats in a row, and the beats of the longest one (0 without a V beat).
+        Runs of at least three ventricular beats, and the beats of the longest run of any length.
     mean_rate_bpm, min_rate_bpm, max_rate_bpm
         Beats a minute: from the mean RR interval, and the extremes over 10 beats in a row.
     n_unscorable, unscorable_s, unscorable_share
@@ -122,7 +122,8 @@ def summarise(analysis: Analysis) -> Summary:
         tokens_per_s=_share(n_tokens, channel.duration_s - unscorable_s),
         bundle_name=analysis.bundle_name,
         heartbeat_scores={
-            name: float(score) if np.isfinite(score) else None for name, score in analysis.heartbeat_scores.items()
+            name: float(score) if np.isfinite(score) else None
+            for name, score in analysis.heartbeat_scores.items()
         },
         seconds_by_stage={stage: float(seconds) for stage, seconds in analysis.seconds_by_stage.items()},
     )
@@ -152,17 +153,28 @@ def percent(share: float | None) -> str:
     return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
+def counted(number: int, singular: str, plural: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {singular if number == 1 else plural}"
+
+
 def readable_rows(summary: Summary) -> list[tuple[str, str]]:
     """Return the main numbers as pairs of name and text with unit, in reading order."""
     rows = [
         ("record", summary.record_name),
         ("lead", f"{summary.lead} ({summary.unit}, {summary.fs:g} Hz)"),
         ("duration", f"{clock(summary.duration_s)} ({summary.duration_s:.1f} s)"),
-        ("not scorable", f"{summary.unscorable_s:.1f} s in {summary.n_unscorable} stretches"),
+        (
+            "not scorable",
+            f"{summary.unscorable_s:.1f} s in {counted(summary.n_unscorable, 'stretch', 'stretches')}",
+        ),
         ("beats", readable(summary.n_beats)),
     ]
     rows += [
-        (f"  {row.aami_class} {CLASS_NAMES[AamiClass[row.aami_class]]}", f"{row.n_beats:,} ({percent(row.share)})")
+        (
+            f"  {row.aami_class} {CLASS_NAMES[AamiClass[row.aami_class]]}",
+            f"{row.n_beats:,} ({percent(row.share)})",
+        )
         for row in summary.classes
     ]
     return [
@@ -182,7 +194,9 @@ def readable_rows(summary: Summary) -> list[tuple[str, str]]:
 def _class_summary(analysis: Analysis, aami_class: AamiClass) -> ClassSummary:
     given = analysis.beats.probabilities[analysis.beats.classes == aami_class, aami_class]
     mean = float(given.mean(dtype=np.float64)) if given.size else None
-    return ClassSummary(aami_class.name, int(given.size), _share(given.size, analysis.beats.samples.size), mean)
+    return ClassSummary(
+        aami_class.name, int(given.size), _share(given.size, analysis.beats.samples.size), mean
+    )
 
 
 def _ventricular_runs(analysis: Analysis) -> npt.NDArray[np.int64]:

@@ -19,11 +19,16 @@ from heartbert.results.summary import DISCLAIMER, summarise
 def write_beats_csv(analysis: Analysis, path: Path) -> None:
     """Write one row for each beat: sample, time_s, aami_class, p_N to p_Q, rr_s.
 
-    ``rr_s`` is the time from the previous beat; it is empty for the first beat and after an unscorable stretch.
+    ``rr_s`` is the time from the previous beat; empty for the first beat and after an unscorable stretch.
     """
     beats = analysis.beats
     columns = zip(
-        beats.samples, beats.times_s, beats.classes, beats.probabilities, rr_intervals_s(analysis), strict=True
+        beats.samples,
+        beats.times_s,
+        beats.classes,
+        beats.probabilities,
+        rr_intervals_s(analysis),
+        strict=True,
     )
     with replacing_file(path) as temporary, temporary.open("w", encoding="ascii", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -35,9 +40,10 @@ def write_beats_csv(analysis: Analysis, path: Path) -> None:
 
 
 def write_embeddings(analysis: Analysis, path: Path) -> None:
-    """Write one row for each window as Parquet: start_s, stop_s, n_tokens, embedding (float32, NaN without tokens).
+    """Write one row for each window as Parquet: start_s, stop_s, n_tokens, embedding.
 
-    The schema's metadata name the bundle, record, lead and unit that the vectors belong to.
+    Embeddings are float32, and NaN where a window has no tokens. The schema's metadata name the bundle,
+    record, lead and unit that the vectors belong to.
     """
     windows = analysis.windows
     n_windows, hidden_size = windows.vectors.shape
@@ -64,4 +70,6 @@ def write_summary_json(analysis: Analysis, path: Path) -> None:
     """Write the fields of `Summary` as JSON; what could not be computed is null."""
     content = {"disclaimer": DISCLAIMER, **asdict(summarise(analysis))}
     with replacing_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        temporary.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
+        )

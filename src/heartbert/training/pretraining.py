@@ -6,7 +6,6 @@ Needs torch, transformers, tokenizers, numpy and a corpus folder; no reader of r
 import json
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from heartbert.embeddings.encoder import build_encoder, masked_logits
+from heartbert.embeddings.embed import autocast
+from heartbert.embeddings.encoder import build_encoder, masked_logits, quiet_transformers
 from heartbert.errors import BundleError, ConfigError
 from heartbert.files import replacing_folder
 from heartbert.tokens import END_ID, N_AROUND, START_ID, load_tokenizer
@@ -154,6 +154,11 @@ class Pretraining:
             if finished:
                 break
 
+    @property
+    def finished(self) -> bool:
+        """True after the last step."""
+        return self.step >= self.config.pretraining.n_steps
+
     def validation_loss(self) -> float:
         """Mean cross-entropy in nats a hidden token, on fixed rows and masks of the held-out leads."""
         if self._validation_rows is None:
@@ -192,7 +197,7 @@ class Pretraining:
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy in nats, averaged over hidden tokens; the head sees hidden positions only."""
-        with _autocast(self.device):
+        with autocast(self.device):
             hidden = self.model.base_model(input_ids=batch.shown).last_hidden_state  # (n_rows, n_tokens, hidden_size)
             logits = masked_logits(self.model, hidden[batch.hidden])  # (n_hidden, n_vocabulary)
         return nn.functional.cross_entropy(logits.float(), batch.targets)
@@ -214,7 +219,8 @@ class Pretraining:
 
     def _save_checkpoint(self) -> None:
         with replacing_folder(self.folder / CHECKPOINT_FOLDER) as building:
-            self.model.save_pretrained(building)
+            with quiet_transformers():
+                self.model.save_pretrained(building)
             save_file(_flat_state(self._optimizer), building / OPTIMIZER_FILE)
             state = {"step": self.step, "seconds": self.seconds, "config": asdict(self.config)}
             (building / STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -268,10 +274,3 @@ def _cut_log(path: Path, step: int) -> None:
         lines = path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if json.loads(line)["step"] <= step]
         path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-
-
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Use bfloat16 where the processor multiplies it natively: twice the speed."""
-    if device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)

@@ -1,0 +1,193 @@
+"""Stage 6 of 7: tokens -> embeddings. The encoder applied to rows of tokens, and mask-aware pooling."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel
+
+from heartbert.tokens import PAD_ID, Tokens
+
+# Tokens of a batch, padding included: enough to fill two cores, little enough to stay in cache.
+_TOKENS_PER_BATCH = 6144
+
+
+@dataclass(frozen=True)
+class TokenEmbeddings:
+    """Embeddings of the tokens of consecutive windows, special tokens and padding left out.
+
+    Attributes
+    ----------
+    window : ndarray of int64, shape (n_tokens,)
+        Index of the window that each token belongs to, increasing.
+    starts, stops : ndarray of int64, shape (n_tokens,)
+        First sample and the sample after the last one that each token covers, in its window.
+    inner : ndarray of float32, shape (n_tokens, hidden_size)
+        Output of the layer that beats are pooled from.
+    last : ndarray of float32, shape (n_tokens, hidden_size)
+        Output of the last layer, normalised as the model does it.
+    """
+
+    window: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+    inner: npt.NDArray[np.float32]
+    last: npt.NDArray[np.float32]
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Use bfloat16 where the processor multiplies it natively: about twice the speed, relative error below 1 %."""
+    if device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+@torch.inference_mode()
+def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int) -> TokenEmbeddings:
+    """Apply the encoder to rows of tokens.
+
+    Rows of similar length share a batch, so little is computed on padding; the attention mask keeps the rest
+    out, and a row's embeddings do not depend on its neighbours.
+
+    Parameters
+    ----------
+    encoder : PreTrainedModel
+        The base model, without masked-language head.
+    tokens : Tokens
+    layer : int
+        Layer of `TokenEmbeddings.inner`; 0 is the input embedding.
+
+    Returns
+    -------
+    embeddings : TokenEmbeddings
+        In the order of `tokens`.
+    """
+    n_rows, width = tokens.token_ids.shape
+    lengths = (tokens.token_ids != PAD_ID).sum(axis=1)  # unscorable tokens are masked, not left out
+    hidden_size = int(encoder.config.hidden_size)
+    inner = np.zeros((n_rows, width, hidden_size), dtype=np.float32)
+    last = np.zeros_like(inner)
+    for rows in _batches(lengths):
+        longest = int(lengths[rows].max())
+        with autocast(encoder.device):
+            output = encoder(
+                input_ids=torch.from_numpy(tokens.token_ids[rows, :longest]).to(encoder.device),
+                attention_mask=torch.from_numpy(tokens.attention_mask[rows, :longest]).to(encoder.device),
+                output_hidden_states=True,
+            )
+        inner[rows, :longest] = output.hidden_states[layer].float().cpu().numpy()
+        last[rows, :longest] = output.last_hidden_state.float().cpu().numpy()
+    pieces = tokens.offsets[..., 1] > tokens.offsets[..., 0]  # special tokens and padding cover nothing
+    window = np.broadcast_to(tokens.rows_of[:, None], pieces.shape)[pieces]
+    return TokenEmbeddings(window, tokens.offsets[pieces, 0], tokens.offsets[pieces, 1], inner[pieces], last[pieces])
+
+
+def _batches(lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield row indices, longest rows first, so that each batch holds a bounded number of tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    while order.size:
+        n_rows = max(1, _TOKENS_PER_BATCH // int(lengths[order[0]]))
+        yield order[:n_rows]
+        order = order[n_rows:]
+
+
+def pool_windows(
+    embeddings: TokenEmbeddings, usable: npt.NDArray[np.bool_], n_windows: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Average the last layer over the usable tokens of each window.
+
+    Parameters
+    ----------
+    embeddings : TokenEmbeddings
+    usable : ndarray of bool, shape (n_tokens,)
+        False for tokens of unscorable signal.
+    n_windows : int
+
+    Returns
+    -------
+    vectors : ndarray of float32, shape (n_windows, hidden_size)
+        NaN where no token is usable.
+    n_tokens : ndarray of int64, shape (n_windows,)
+        Tokens that were averaged.
+    """
+    window = embeddings.window[usable]
+    n_tokens = np.bincount(window, minlength=n_windows)
+    sums = np.zeros((n_windows, embeddings.last.shape[1]))
+    np.add.at(sums, window, embeddings.last[usable])
+    with np.errstate(invalid="ignore"):
+        return (sums / n_tokens[:, None]).astype(np.float32), n_tokens
+
+
+@dataclass
+class IntervalPooler:
+    """Averages token embeddings over intervals of time, from tokens that arrive in order.
+
+    An interval's embedding is the mean over its usable samples of the embedding of the token that covers each
+    sample, so a token that reaches over the edge counts by the part inside.
+
+    Attributes
+    ----------
+    keep_samples : int
+        How far back from the newest token an interval may reach.
+    """
+
+    keep_samples: int
+    _starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    _stops: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    _vectors: npt.NDArray[np.float32] | None = None
+
+    def add(
+        self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]
+    ) -> None:
+        """Add tokens, in time order and after all earlier ones; tokens out of reach are forgotten.
+
+        Parameters
+        ----------
+        starts, stops : ndarray of int64, shape (n_tokens,)
+            Samples that the tokens cover, counted from the start of the recording; gaps are allowed.
+        vectors : ndarray of float32, shape (n_tokens, hidden_size)
+        """
+        if self._vectors is None:
+            self._vectors = np.empty((0, vectors.shape[1]), dtype=np.float32)
+        reached = int(self._stops[-1]) - self.keep_samples if self._stops.size else 0
+        kept = self._stops > reached
+        self._starts = np.concatenate([self._starts[kept], starts])
+        self._stops = np.concatenate([self._stops[kept], stops])
+        self._vectors = np.concatenate([self._vectors[kept], vectors])
+
+    def mean(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Average over intervals.
+
+        Parameters
+        ----------
+        starts, stops : ndarray of int64, any equal shape
+            Intervals in samples from the start of the recording.
+
+        Returns
+        -------
+        means : ndarray of float32, shape (..., hidden_size)
+            Zero where no usable token lies in the interval.
+        """
+        assert self._vectors is not None, "tokens are added before intervals are averaged"
+        lengths = self._stops - self._starts
+        weighted = np.concatenate(
+            [np.zeros((1, self._vectors.shape[1])), np.cumsum(self._vectors * lengths[:, None], axis=0, dtype=np.float64)]
+        )
+        covered = np.concatenate(([0], np.cumsum(lengths)))
+
+        def up_to(samples: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+            whole = np.searchsorted(self._stops, samples, side="right")
+            part = np.minimum(whole, lengths.size - 1)
+            inside = np.where(whole < lengths.size, np.clip(samples - self._starts[part], 0, None), 0)
+            vectors = self._vectors if self._vectors is not None else np.empty((0, 0), dtype=np.float32)
+            return weighted[whole] + inside[..., None] * vectors[part], covered[whole] + inside
+
+        if not lengths.size:
+            return np.zeros((*starts.shape, self._vectors.shape[1]), dtype=np.float32)
+        sum_stop, count_stop = up_to(stops)
+        sum_start, count_start = up_to(starts)
+        n_samples = np.maximum(count_stop - count_start, 1)[..., None]
+        return ((sum_stop - sum_start) / n_samples).astype(np.float32)

@@ -1,0 +1,60 @@
+"""Stage 2 of 7: Record -> signal. One pass over a lead: its amplitude, its R-peaks, and what cannot be scored."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbert.signals.beats import detect_r_peaks, drop_repeats
+from heartbert.signals.quality import Stretch, join_stretches, stretches_from_codes
+from heartbert.signals.resampling import TARGET_FS
+from heartbert.signals.scaling import PIECE_S, AmplitudeRanges, join_ranges, piece_ranges
+from heartbert.signals.streaming import Block
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a first pass over a lead found.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples of the lead at 360 Hz.
+    ranges : AmplitudeRanges
+    r_peaks : ndarray of int64, shape (n_beats,)
+        At 360 Hz, none of them in an unscorable stretch.
+    unscorable : tuple of Stretch
+    """
+
+    n_samples: int
+    ranges: AmplitudeRanges
+    r_peaks: npt.NDArray[np.int64]
+    unscorable: tuple[Stretch, ...]
+
+
+def survey_lead(blocks: Iterable[Block]) -> Survey:
+    """Survey a lead block by block.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+        In time order, as made by `stream_blocks`.
+    """
+    ranges: list[AmplitudeRanges] = []
+    r_peaks: list[npt.NDArray[np.int64]] = []
+    stretches: list[Stretch] = []
+    n_samples = 0
+    for block in blocks:
+        n_samples = block.stop
+        ranges.append(piece_ranges(block.inner_signal, block.inner_codes == 0, round(PIECE_S * TARGET_FS)))
+        r_peaks.append(_r_peaks_of(block))
+        stretches += stretches_from_codes(block.inner_codes, TARGET_FS, start_s=block.start / TARGET_FS)
+    return Survey(n_samples, join_ranges(ranges), drop_repeats(np.concatenate(r_peaks)), join_stretches(stretches))
+
+
+def _r_peaks_of(block: Block) -> npt.NDArray[np.int64]:
+    """Find the scorable R-peaks of the block itself; its context only helps the detector to settle."""
+    found = detect_r_peaks(block.signal)
+    found = found[block.codes[found] == 0] + block.start - block.context_samples
+    return found[(found >= block.start) & (found < block.stop)]
