@@ -90,9 +90,7 @@ def write_edf(tmp_path: Path) -> Callable[..., Path]:
             signal_class(values, fs, label=label, physical_dimension=unit, physical_range=(-3200, 3200))
             for label, fs, unit, values in signals
         ]
-        file = (edfio.Bdf if is_bdf else edfio.Edf)(
-            made, annotations=annotations, recording=recording, patient=patient
-        )
+        file = (edfio.Bdf if is_bdf else edfio.Edf)(made, annotations=annotations, recording=recording, patient=patient)
         file.write(tmp_path / name)
         return tmp_path / name
 

@@ -53,9 +53,7 @@ class FakeHeartBert:
             record=record,
             channel=channel,
             beats=BeatPredictions(np.array([100, 400]), channel.fs, rows),
-            windows=Embeddings(
-                np.zeros(1), np.ones(1), np.ones(1, dtype=np.int64), np.ones((1, 4), np.float32)
-            ),
+            windows=Embeddings(np.zeros(1), np.ones(1), np.ones(1, dtype=np.int64), np.ones((1, 4), np.float32)),
             unscorable=(),
             scale_low=-1.0,
             scale_high=1.0,
@@ -121,9 +119,7 @@ def test_analyze_takes_the_named_lead_and_bundle(heartbert, reads, tmp_path):
     """Choices of the user reach the analysis."""
     reads(record_with(channel_named("MLII"), channel_named("V5")))
 
-    status, out, _ = heartbert(
-        "analyze", "100", "-o", tmp_path, "--lead", "v5", "--bundle", tmp_path / "bundle"
-    )
+    status, out, _ = heartbert("analyze", "100", "-o", tmp_path, "--lead", "v5", "--bundle", tmp_path / "bundle")
 
     assert status == 0
     assert "lead\tV5 (mV, 360 Hz)" in out
@@ -137,9 +133,7 @@ def test_analyze_prints_an_expected_error_in_one_line(heartbert, reads, tmp_path
     status, out, err = heartbert("analyze", "100", "-o", tmp_path, "--lead", "aVR")
 
     assert (status, out) == (1, "")
-    assert (
-        err == "heartbert: error: record '100' has no lead 'aVR'; it has 'MLII'. Choose one with lead=...\n"
-    )
+    assert err == "heartbert: error: record '100' has no lead 'aVR'; it has 'MLII'. Choose one with lead=...\n"
 
 
 @pytest.mark.parametrize(
@@ -245,20 +239,6 @@ def test_version_is_printed(heartbert, monkeypatch):
     monkeypatch.setattr(main, "version", lambda name: "1.2.3")
 
     assert heartbert("--version") == (0, "1.2.3\n", "")
-
-
-def test_version_is_unknown_when_not_installed(heartbert, monkeypatch):
-    """Running from a folder is possible, and then there is no version to state."""
-
-    def missing(name):
-        raise main.PackageNotFoundError(name)
-
-    monkeypatch.setattr(main, "version", missing)
-
-    status, out, _ = heartbert("--version")
-
-    assert status == 0
-    assert out.startswith("unknown")
 
 
 def test_tables_are_aligned_in_a_terminal(monkeypatch):

@@ -60,13 +60,13 @@ class Bundle:
         n_expected = int(self.model.config.vocab_size)
         if self.tokenizer.n_tokens != n_expected:
             raise BundleError(
-                f"bundle '{self.manifest['name']}' is inconsistent: tokenizer has {self.tokenizer.n_tokens} tokens, encoder "
-                f"expects {n_expected}; get the bundle again"
+                f"bundle '{self.manifest['name']}' is inconsistent: tokenizer has {self.tokenizer.n_tokens} tokens, "
+                f"encoder expects {n_expected}; get the bundle again"
             )
         if self.tokenizer.n_levels != self.preprocessing.codebook.n_levels:
             raise BundleError(
-                f"bundle '{self.manifest['name']}' is inconsistent: tokenizer knows {self.tokenizer.n_levels} letters, codebook "
-                f"has {self.preprocessing.codebook.n_levels} levels; get the bundle again"
+                f"bundle '{self.manifest['name']}' is inconsistent: tokenizer knows {self.tokenizer.n_levels} letters, "
+                f"codebook has {self.preprocessing.codebook.n_levels} levels; get the bundle again"
             )
 
 
@@ -175,5 +175,7 @@ def _load_head(folder: Path) -> HeartbeatHead | None:
         network = build_network(settings["n_embedding"], n_units=settings["n_units"], dropout=0.0)
         network.load_state_dict(load_file(folder / HEARTBEATS_FILE))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BundleError(f"bundle '{folder.name}': {HEARTBEATS_FILE} cannot be used: {error}; get the bundle again") from error
+        raise BundleError(
+            f"bundle '{folder.name}': {HEARTBEATS_FILE} cannot be used: {error}; get the bundle again"
+        ) from error
     return HeartbeatHead(network.eval(), int(settings["layer"]))

@@ -50,6 +50,8 @@ def replacing_folder(target: Path) -> Iterator[Path]:
             target.rename(retired)
         temporary.rename(target)
     finally:
+        if retired.exists() and not target.exists():
+            retired.rename(target)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """Stage 3 of 7: signal -> levels. The Lloyd-Max quantiser: fit, quantize, dequantize."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +9,8 @@ import numpy.typing as npt
 
 from heartbert.errors import ConfigError, SignalValueError
 
-# Bins of the histogram that a codebook is fitted on. On 62 million real samples 2^12 bins come within 0.012 dB of 2^16.
+# Bins of the histogram that a codebook is fitted on. On 62 million real samples 2^12 bins come within
+# 0.012 dB of 2^16.
 N_BINS = 1 << 14
 
 
@@ -30,8 +32,8 @@ class Codebook:
     def __post_init__(self) -> None:
         if not 2 <= len(self.values) <= 256 or len(self.thresholds) != len(self.values) - 1:
             raise ConfigError(
-                f"codebook has {len(self.values)} values and {len(self.thresholds)} thresholds; it needs 2 to 256 values "
-                "and one threshold fewer. Fit it again."
+                f"codebook has {len(self.values)} values and {len(self.thresholds)} thresholds; it needs 2 "
+                "to 256 values and one threshold fewer. Fit it again."
             )
         if not (np.diff(self.thresholds) > 0).all() or not (np.diff(self.values) > 0).all():
             raise ConfigError("codebook thresholds and values must be strictly increasing. Fit it again.")
@@ -94,8 +96,8 @@ def quantize(signal: npt.NDArray[np.float32], thresholds: npt.NDArray[np.float32
     if not finite.all():
         position = int(np.flatnonzero(~finite.ravel())[0])
         raise SignalValueError(
-            f"the signal is {signal.ravel()[position]} first at sample {position}; only finite samples have a level. "
-            "Interpolate or cut it before quantising"
+            f"the signal is {signal.ravel()[position]} first at sample {position}; only finite samples "
+            "have a level. Interpolate or cut it before quantising."
         )
     return np.searchsorted(thresholds, signal, side="right").astype(np.uint8)
 
@@ -124,7 +126,8 @@ def dequantize(levels: npt.NDArray[np.uint8], values: npt.NDArray[np.float32]) -
     """
     if levels.size and int(levels.max()) >= values.size:
         raise SignalValueError(
-            f"level {int(levels.max())} found; the codebook has levels 0 to {values.size - 1}. Use the codebook that made them."
+            f"level {int(levels.max())} found; the codebook has levels 0 to {values.size - 1}. "
+            "Use the codebook that made them."
         )
     return values[levels]
 
@@ -185,7 +188,9 @@ def fit_lloyd_max(counts: npt.NDArray[np.int64], n_levels: int) -> Codebook:
         raise ConfigError(f"n_levels is {n_levels}; a codebook has 2 to 256 levels.")
     used = np.flatnonzero(counts)
     if used.size == 0:
-        raise SignalValueError("the histogram is empty; add at least one scorable signal before fitting a codebook.")
+        raise SignalValueError(
+            "the histogram is empty; add at least one scorable signal before fitting a codebook."
+        )
     centres = (used + 0.5) / counts.size
     weights = counts[used].astype(np.float64)
     if used.size <= n_levels:
@@ -206,6 +211,10 @@ def _fill_up(values: npt.NDArray[np.float64], n_levels: int) -> npt.NDArray[np.f
         widest = int(np.argmax(np.diff(ends)))
         found.insert(widest, float(ends[widest] + ends[widest + 1]) / 2)
     return np.array(found)
+
+
+Cost = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+"""Squared error of one cell from `start` to `stop`, for arrays of both."""
 
 
 def _optimal_edges(
@@ -232,8 +241,26 @@ def _optimal_edges(
     return np.array([0, *edges[:0:-1], n_points])
 
 
-def _add_cell(best, cost, level):  # type: ignore[no-untyped-def]
-    """One step of the dynamic programme: allow one more cell. Returns the new errors and where the last cell starts."""
+def _add_cell(
+    best: npt.NDArray[np.float64], cost: Cost, level: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Allow one more cell: one step of the dynamic programme over all stops at once.
+
+    Parameters
+    ----------
+    best : ndarray of float64, shape (n_points + 1,)
+        Least error of the points before each stop in `level` cells; infinite where there are too few points.
+    cost : Cost
+    level : int
+        Index of the cell that is added.
+
+    Returns
+    -------
+    errors : ndarray of float64, shape (n_points + 1,)
+        The same in ``level + 1`` cells.
+    origin : ndarray of int64, shape (n_points + 1,)
+        Where the last cell starts.
+    """
     n_points = best.size - 1
     errors = np.full(n_points + 1, np.inf)
     origin = np.full(n_points + 1, level, dtype=np.int64)
@@ -246,18 +273,29 @@ def _add_cell(best, cost, level):  # type: ignore[no-untyped-def]
         if not todo.any():
             return errors, origin
         stops = middles[todo]
-        low, high = lowest[todo], np.minimum(highest[todo], stops - 1)
-        lengths = high - low + 1
-        offsets = np.concatenate(([0], np.cumsum(lengths)))
-        starts = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - low, lengths)
-        values = best[starts] + cost(starts, np.repeat(stops, lengths))
-        minima = np.minimum.reduceat(values, offsets[:-1])
-        first = np.flatnonzero(values == np.repeat(minima, lengths))
-        row = np.searchsorted(offsets, first, side="right") - 1
-        rows, at = np.unique(row, return_index=True)
-        errors[stops[rows]] = minima[rows]
-        origin[stops[rows]] = starts[first[at]]
+        high = np.minimum(highest[todo], stops - 1)
+        errors[stops], origin[stops] = _best_starts(best, cost, stops, (lowest[todo], high))
         solved = np.union1d(solved, stops)
         ends = np.clip(solved, level + 1, n_points)
         lowest = np.where(solved[:-1] <= level, level, origin[ends[:-1]])
         highest = np.where(solved[1:] > n_points, n_points, origin[ends[1:]])
+
+
+def _best_starts(
+    best: npt.NDArray[np.float64],
+    cost: Cost,
+    stops: npt.NDArray[np.int64],
+    bounds: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Try every start of a last cell within the bounds of each stop; returns least errors and starts."""
+    low, high = bounds
+    lengths = high - low + 1
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    # The searches of all stops lie one after the other: row k is candidates offsets[k] to offsets[k + 1] - 1.
+    starts = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - low, lengths)
+    values = best[starts] + cost(starts, np.repeat(stops, lengths))
+    minima = np.minimum.reduceat(values, offsets[:-1])
+    candidates = np.flatnonzero(values == np.repeat(minima, lengths))
+    # Of equal minima the first one counts: candidates increase, and so do the offsets of the rows.
+    first = candidates[np.searchsorted(candidates, offsets[:-1])]
+    return minima, starts[first]

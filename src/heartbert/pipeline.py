@@ -217,8 +217,8 @@ class HeartBert:
     def _heartbeat_head(self) -> HeartbeatHead:
         if self.bundle.heartbeats is None:
             raise BundleError(
-                f"bundle '{self.bundle.name}' has no heartbeat head; train one with 'heartbert train-heartbeats' or use "
-                "another bundle."
+                f"bundle '{self.bundle.name}' has no heartbeat head; train one with 'heartbert train-heartbeats' "
+                "or use another bundle."
             )
         return self.bundle.heartbeats
 

@@ -1,4 +1,4 @@
-"""Stages 2 to 4 of 7 in one object: everything between a raw lead and its text that must travel with the weights."""
+"""Stages 2 to 4 of 7 in one object: all between a raw lead and its text that must travel with the weights."""
 
 import json
 from collections.abc import Iterator
@@ -74,7 +74,11 @@ class Preprocessing:
 
     def save(self, folder: Path) -> None:
         """Write ``preprocessor_config.json`` into a folder."""
-        content = {"feature_extractor_type": "HeartbertFeatureExtractor", "target_fs": TARGET_FS, **asdict(self)}
+        content = {
+            "feature_extractor_type": "HeartbertFeatureExtractor",
+            "target_fs": TARGET_FS,
+            **asdict(self),
+        }
         (folder / PREPROCESSOR_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -25,7 +25,7 @@ def _letters() -> str:
 
 
 ALPHABET = _letters()
-"""Letter ``k`` stands for level ``k``. Code points increase, so texts sort like signals; the first 93 are ASCII."""
+"""Letter ``k`` stands for level ``k``. Code points increase, so texts sort like signals; 93 are ASCII."""
 
 _CODE_POINTS = np.array([ord(letter) for letter in ALPHABET], dtype="<u2")
 _LEVELS = np.full(int(_CODE_POINTS.max()) + 1, -1, dtype=np.int16)
@@ -68,7 +68,7 @@ def from_text(text: str, n_levels: int = N_LETTERS) -> npt.NDArray[np.uint8]:
     Raises
     ------
     TextError
-        If a character is not among the first `n_levels` letters; the message names the first and its position.
+        If a character is not among the first `n_levels` letters; the message gives the first position.
     """
     code_points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     levels = _LEVELS[np.minimum(code_points, _LEVELS.size - 1)].copy()
@@ -77,8 +77,8 @@ def from_text(text: str, n_levels: int = N_LETTERS) -> npt.NDArray[np.uint8]:
     if foreign.any():
         position = int(np.argmax(foreign))
         raise TextError(
-            f"the text has {text[position]!r} (U+{code_points[position]:04X}) at position {position}, which is not among the "
-            f"{n_levels} letters of the alphabet, {ALPHABET[0]!r} to {ALPHABET[n_levels - 1]!r}. Use text made by to_text "
-            "with the same codebook."
+            f"the text has {text[position]!r} (U+{code_points[position]:04X}) at position {position}, which "
+            f"is not among the {n_levels} letters of the alphabet, {ALPHABET[0]!r} to "
+            f"{ALPHABET[n_levels - 1]!r}. Use text made by to_text with the same codebook."
         )
-    return levels.astype(np.uint8)
+    return np.asarray(levels, dtype=np.uint8)

@@ -33,8 +33,8 @@ class Tokens:
     attention_mask : ndarray of bool, same shape
         False on padding.
     offsets : ndarray of int64, shape (n_rows, n_tokens, 2)
-        First sample and the sample after the last one that a token covers, counted from the start of its text.
-        Special tokens and padding cover nothing: both numbers are equal.
+        First sample and the sample after the last one that a token covers, counted from the start of its
+        text. Special tokens and padding cover nothing: both numbers are equal.
     rows_of : ndarray of int64, shape (n_rows,)
         Index of the text that each row comes from; a text with more tokens than the model has positions
         continues in further rows.
@@ -92,8 +92,8 @@ class Tokenizer:
                 known = self.bpe.get_vocab()
                 position = next(index for index, letter in enumerate(text) if letter not in known)
                 raise TextError(
-                    f"the text has {text[position]!r} at position {position}; this tokenizer knows {self.n_levels} letters. "
-                    "Use the codebook it was trained with."
+                    f"the text has {text[position]!r} at position {position}; this tokenizer knows "
+                    f"{self.n_levels} letters. Use the codebook it was trained with."
                 )
         return ids
 
@@ -130,7 +130,9 @@ class Tokenizer:
                 start += int(self.token_lengths[part].sum())
         return self._arrange(rows, first_samples, rows_of)
 
-    def _arrange(self, rows: list[npt.NDArray[np.int64]], first_samples: list[int], rows_of: list[int]) -> Tokens:
+    def _arrange(
+        self, rows: list[npt.NDArray[np.int64]], first_samples: list[int], rows_of: list[int]
+    ) -> Tokens:
         width = max((row.size for row in rows), default=0) + N_AROUND
         token_ids = np.full((len(rows), width), PAD_ID, dtype=np.int64)
         attention_mask = np.zeros(token_ids.shape, dtype=np.bool_)
@@ -185,8 +187,8 @@ def train_tokenizer(texts: Iterable[str], *, n_levels: int, n_tokens: int) -> To
     """
     if n_tokens < n_levels + len(SPECIAL_TOKENS):
         raise ConfigError(
-            f"n_tokens is {n_tokens}; {n_levels} letters and {len(SPECIAL_TOKENS)} special tokens need at least "
-            f"{n_levels + len(SPECIAL_TOKENS)}. Raise n_tokens or lower n_levels."
+            f"n_tokens is {n_tokens}; {n_levels} letters and {len(SPECIAL_TOKENS)} special tokens need at "
+            f"least {n_levels + len(SPECIAL_TOKENS)}. Raise n_tokens or lower n_levels."
         )
     bpe = BpeTokenizer(models.BPE(unk_token="<unk>"))
     trainer = trainers.BpeTrainer(

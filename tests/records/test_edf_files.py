@@ -41,9 +41,7 @@ def test_read_edf_returns_written_samples_in_mv(write_edf: WriteEdf, name: str, 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.integers(0, 2000), length=st.integers(0, 700), name=st.sampled_from(["a.edf", "a.bdf"]))
-def test_read_edf_slices_like_the_whole_signal(
-    write_edf: WriteEdf, start: int, length: int, name: str
-) -> None:
+def test_read_edf_slices_like_the_whole_signal(write_edf: WriteEdf, start: int, length: int, name: str) -> None:
     """Slices begin and end inside data records."""
     channel = read_edf(write_edf(ONE, name=name)).channels[0]
     np.testing.assert_array_equal(channel.read(start, start + length), channel.read()[start : start + length])
@@ -116,9 +114,7 @@ def test_read_edf_refuses_discontinuous_files(write_edf: WriteEdf, name: str, ki
     """Gaps would shift every later beat."""
     path = write_edf(ONE, name=name, annotations=[])
     path.write_bytes(path.read_bytes().replace(f"{kind}+C".encode(), f"{kind}+D".encode()))
-    with pytest.raises(
-        RecordFormatError, match=rf"{name} is {kind}\+D \(discontinuous\); only continuous {kind}"
-    ):
+    with pytest.raises(RecordFormatError, match=rf"{name} is {kind}\+D \(discontinuous\); only continuous {kind}"):
         read_edf(path)
 
 
@@ -159,7 +155,7 @@ def test_read_edf_names_sizes_when_truncated(write_edf: WriteEdf, n_kept: int) -
     """Half a download must not become half a night."""
     path = write_edf(ONE)
     path.write_bytes(path.read_bytes()[:n_kept])
-    with pytest.raises(RecordFormatError, match="bytes found|bytes of signal headers"):
+    with pytest.raises(RecordFormatError, match=r"bytes found|bytes of signal headers"):
         read_edf(path)
 
 

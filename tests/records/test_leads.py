@@ -15,9 +15,7 @@ def _split(text: str) -> list[str]:
     return [name for line in text.splitlines() for name in (line.split("|") if "|" in line else line.split())]
 
 
-@pytest.mark.parametrize(
-    "name", [n for each in _split(ECG) for n in (each.split() if "aVF" in each else [each])]
-)
+@pytest.mark.parametrize("name", [n for each in _split(ECG) for n in (each.split() if "aVF" in each else [each])])
 def test_channel_kind_is_ecg_for_lead_names(name: str) -> None:
     """A missed lead name would hide the ECG of a record."""
     assert channel_kind(name) == "ecg"

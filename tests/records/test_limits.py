@@ -11,7 +11,7 @@ IMPOSSIBLE = [0.0, -1.0, float("nan"), float("inf"), 1e9]
 @pytest.mark.parametrize("fs", IMPOSSIBLE)
 def test_check_fs_refuses_impossible_rates(fs: float) -> None:
     """A rate of 0 or 1e9 Hz would make the resampler allocate without bound."""
-    with pytest.raises(RecordFormatError, match="a.hea: sampling frequency is .* at most 100000 Hz"):
+    with pytest.raises(RecordFormatError, match=r"a.hea: sampling frequency is .* at most 100000 Hz"):
         check_fs(fs, "a.hea")
 
 
@@ -26,5 +26,5 @@ def test_check_same_fs_refuses_contradiction_and_names_both() -> None:
     """Neither value may win silently."""
     check_same_fs(None, [360.0], "a.hea")
     check_same_fs(360.1, [360.0], "a.hea")
-    with pytest.raises(ConfigError, match="a.hea states 100 and 360 Hz but fs is 250 Hz"):
+    with pytest.raises(ConfigError, match=r"a.hea states 100 and 360 Hz but fs is 250 Hz"):
         check_same_fs(250.0, [360.0, 100.0], "a.hea")

@@ -26,7 +26,7 @@ def test_channel_read_clips_to_its_samples_and_applies_the_factor() -> None:
 
 
 def test_lead_chooses_by_preference_when_no_name_is_given() -> None:
-    """mitdb 114 stores MLII second; it must still be the default."""
+    """Record 114 of mitdb stores MLII second; it must still be the default."""
     assert _record("V5", "MLII").lead().name == "MLII"
     assert _record("RESP", "channel 1").lead().name == "channel 1"
 

@@ -8,12 +8,19 @@ from heartbert.records.units import Delivery, check_unit, deliver, mv_per_unit, 
 
 @pytest.mark.parametrize(
     ("unit", "factor"),
-    [("V", 1000), ("mV", 1), ("MV", 1), ("uV", 1e-3), ("µV", 1e-3), ("μV", 1e-3), ("UV", 1e-3), ("Âµv", 1e-3)]  # noqa: RUF001
-    + [
-        ("microvolt", 1e-3),
+    [
+        ("V", 1000),
+        ("mV", 1),
+        ("MV", 1),
+        ("uV", 0.001),
+        ("µV", 0.001),
+        ("μV", 0.001),
+        ("UV", 0.001),
+        ("Âµv", 0.001),
+        ("microvolt", 0.001),
         ("Millivolts", 1),
         ("volt", 1000),
-        ("nV", 1e-6),
+        ("nV", 1e-06),
         ("mmHg", None),
         ("", None),
         ("NU", None),
@@ -36,17 +43,18 @@ def test_mv_per_unit_reads_every_spelling(unit: str, factor: float | None) -> No
         ("channel 1", "mmHg", None, Delivery("other", 1.0, "mmHg")),
     ],
 )
-def test_deliver_gives_mv_where_the_unit_is_known(
-    name: str, unit: str, given: str | None, expected: Delivery
-) -> None:
+def test_deliver_gives_mv_where_the_unit_is_known(name: str, unit: str, given: str | None, expected: Delivery) -> None:
     """Everything after the readers relies on mV or an explicit unknown amplitude."""
     assert deliver(name, unit, given) == expected
 
 
 @pytest.mark.parametrize(
     ("column", "name", "unit"),
-    [("II (mV)", "II", "mV"), ("ECG [uV]", "ECG", "uV"), ("II_mV", "II", "mV"), ("V1_µV", "V1", "µV")]
-    + [
+    [
+        ("II (mV)", "II", "mV"),
+        ("ECG [uV]", "ECG", "uV"),
+        ("II_mV", "II", "mV"),
+        ("V1_µV", "V1", "µV"),
         ("V5 (filtered)", "V5 (filtered)", ""),
         (" I ", "I", ""),
         ("BP (mmHg)", "BP", "mmHg"),

@@ -43,7 +43,7 @@ def test_read_annotations_decodes_times_symbols_and_notes(write_atr: Callable[..
     content = _word(1, 18) + _word(62, 1) + forth + _word(5, 3) + _note(b"(AFIB\0") + back + _word(8, 0)
     path = write_atr(content + _word(0, 5) + _word(1, 1) + b"\0\0")
     annotations = read_annotations(path, "atr")
-    np.testing.assert_array_equal(annotations.samples, [18, 65539, 65545, 65559][0:1] + [65539, 65545, 65559])
+    np.testing.assert_array_equal(annotations.samples, [*[18, 65539, 65545, 65559][0:1], 65539, 65545, 65559])
     assert annotations.symbols == ("N", "A", "N", "V")
     assert annotations.aux_notes == ("", "", "", "(AFIB")
     assert annotations.fs == 360.0
@@ -115,9 +115,7 @@ def test_read_annotations_requires_a_rate(write_atr: Callable[..., Path]) -> Non
 
 @pytest.mark.data
 @pytest.mark.parametrize(("pattern", "annotator"), [("mitdb/10[0-2].hea", "atr"), ("slpdb/slp01*.hea", "st")])
-def test_read_annotations_equals_wfdb_on_real_records(
-    data_folder: Path, pattern: str, annotator: str
-) -> None:
+def test_read_annotations_equals_wfdb_on_real_records(data_folder: Path, pattern: str, annotator: str) -> None:
     """The library used by everyone else is the reference."""
     headers = sorted(data_folder.glob(pattern))
     if not headers:

@@ -77,31 +77,35 @@ def test_read_header_refuses_segments_outside_its_folder(tmp_path: Path, name: s
     ],
 )
 def test_read_header_names_the_fault_when_malformed(tmp_path: Path, text: str | bytes, message: str) -> None:
-    """wfdb would fail with a bare exception or read some of these as 250 Hz."""
+    """The library would fail with a bare exception or read some of these as 250 Hz."""
     with pytest.raises(RecordFormatError, match=message):
         read_header(_header(tmp_path, text))
 
 
 def test_read_header_refuses_contradicting_fs(tmp_path: Path) -> None:
     """The caller and the file cannot both be right."""
-    with pytest.raises(ConfigError, match="rec.hea states 360 Hz but fs is 250 Hz"):
+    with pytest.raises(ConfigError, match=r"rec.hea states 360 Hz but fs is 250 Hz"):
         read_header(_header(tmp_path, f"rec 1 360 10\n{LINE}\n"), 250.0)
 
 
 @pytest.mark.parametrize(
     ("comment", "subject"),
-    [("# subject: 17", "17"), ("#Patient ID = p-3", "p-3"), ("# <subject>: 9", "9")]
-    + [("# patient: male", "rec"), ("# subject: 72 years old", "rec"), ("# Digoxin", "rec")],
+    [
+        ("# subject: 17", "17"),
+        ("#Patient ID = p-3", "p-3"),
+        ("# <subject>: 9", "9"),
+        ("# patient: male", "rec"),
+        ("# subject: 72 years old", "rec"),
+        ("# Digoxin", "rec"),
+    ],
 )
-def test_read_header_takes_subject_from_comments_when_stated(
-    tmp_path: Path, comment: str, subject: str
-) -> None:
+def test_read_header_takes_subject_from_comments_when_stated(tmp_path: Path, comment: str, subject: str) -> None:
     """Splits are by subject; a wrong one leaks or merges people."""
     assert read_header(_header(tmp_path, f"rec 1 360 10\n{LINE}\n{comment}\n")).subject_id == subject
 
 
 def test_read_header_keeps_micro_sign_and_names_when_not_ascii(tmp_path: Path) -> None:
-    """wfdb drops non-ASCII bytes, which turns microvolt into volt."""
+    """The library drops non-ASCII bytes, which turns microvolt into volt."""
     line = "rec.dat 16 1(0)/\u00b5V 12 0 0 0 0 Brust \u00e4u\u00dfen\n"
     for encoding in ("utf-8", "latin-1"):
         signal = read_header(_header(tmp_path, ("rec 1 360 10\n" + line).encode(encoding))).signals[0]

@@ -17,9 +17,7 @@ def test_rr_intervals_skip_an_unscorable_stretch(make_analysis):
 
 def test_rr_intervals_keep_a_stretch_that_only_touches_a_beat(make_analysis):
     """The end of a stretch at a beat hides nothing after that beat."""
-    analysis = make_analysis(
-        "NNN", duration_s=4.0, unscorable=(Stretch(0.0, 0.5, "flat"), Stretch(2.5, 4.0, "flat"))
-    )
+    analysis = make_analysis("NNN", duration_s=4.0, unscorable=(Stretch(0.0, 0.5, "flat"), Stretch(2.5, 4.0, "flat")))
 
     rr_s = rr_intervals_s(analysis)
 

@@ -37,9 +37,7 @@ def test_strip_lies_inside_the_recording(make_analysis, classes, duration_s, sta
 def test_strip_starts_at_the_first_beats_when_all_are_normal(make_analysis):
     """Ten minutes without an electrode are not what a reader wants to see."""
     analysis = make_analysis("N" * 100, duration_s=100.0)
-    late = replace(
-        analysis.beats, samples=analysis.beats.samples[50:], probabilities=analysis.beats.probabilities[50:]
-    )
+    late = replace(analysis.beats, samples=analysis.beats.samples[50:], probabilities=analysis.beats.probabilities[50:])
 
     assert plots.choose_strip(replace(analysis, beats=late)) == 48.0
 
@@ -100,10 +98,7 @@ def test_ecg_strip_draws_amplitude_paper_only_for_millivolts(make_analysis, unit
     plots.draw_ecg_strip(figure, make_analysis("N" * 10, duration_s=10.0, unit=unit), 0.0)
 
     lines = [
-        line
-        for drawn in figure.axes[0].collections
-        if drawn.get_linewidth() > 0.5
-        for line in drawn.get_segments()
+        line for drawn in figure.axes[0].collections if drawn.get_linewidth() > 0.5 for line in drawn.get_segments()
     ]
     assert [left[1] for left, right in lines if left[1] == right[1]] == heights_mv
 

@@ -77,9 +77,7 @@ def test_clock_writes_hours_minutes_and_seconds(seconds, text):
     assert clock(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("share", "text"), [(None, "–"), (0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.125, "12.5 %")]
-)
+@pytest.mark.parametrize(("share", "text"), [(None, "–"), (0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.125, "12.5 %")])
 def test_percent_does_not_hide_small_shares(share, text):
     """One ventricular beat among 100,000 is not 0 %."""
     assert percent(share) == text

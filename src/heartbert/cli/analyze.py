@@ -13,19 +13,11 @@ if TYPE_CHECKING:
 RecordPath = Annotated[
     Path, typer.Argument(metavar="RECORD", help="Recording: WFDB header, EDF, CSV or another readable file.")
 ]
-OutputFolder = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for the results; created if needed.")
-]
-LeadName = Annotated[
-    str | None, typer.Option("--lead", help="ECG lead by name; 'heartbert inspect' lists them.")
-]
+OutputFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; created if needed.")]
+LeadName = Annotated[str | None, typer.Option("--lead", help="ECG lead by name; 'heartbert inspect' lists them.")]
 FsHz = Annotated[float | None, typer.Option("--fs", help="Sampling frequency in Hz where the file has none.")]
-UnitName = Annotated[
-    str | None, typer.Option("--unit", help="Amplitude unit where the file has none or a wrong one.")
-]
-BundlePath = Annotated[
-    Path | None, typer.Option("--bundle", help="Bundle folder; by default the one in use.")
-]
+UnitName = Annotated[str | None, typer.Option("--unit", help="Amplitude unit where the file has none or a wrong one.")]
+BundlePath = Annotated[Path | None, typer.Option("--bundle", help="Bundle folder; by default the one in use.")]
 
 
 def analyze(

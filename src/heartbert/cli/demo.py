@@ -33,6 +33,4 @@ def demo_record() -> "Record":
     source = ArraySource(np.asarray(ecg_mv, dtype=np.float32))
     channel = Channel(name="MLII", fs=float(fs), unit="mV", n_samples=len(ecg_mv), kind="ecg", source=source)
     path = Path("electrocardiogram.dat")
-    return Record(
-        name="mitdb-208-excerpt", subject_id="mitdb-208", channels=(channel,), start=None, path=path
-    )
+    return Record(name="mitdb-208-excerpt", subject_id="mitdb-208", channels=(channel,), start=None, path=path)

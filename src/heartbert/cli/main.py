@@ -6,7 +6,7 @@ Results go to stdout; progress and errors go to stderr. Exit status: 0 done, 1 e
 
 import functools
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Annotated, ParamSpec
 
 import typer
@@ -31,10 +31,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        try:
-            typer.echo(version("heartbert"))
-        except PackageNotFoundError:
-            typer.echo("unknown: heartbert is imported from a folder, not installed")
+        typer.echo(version("heartbert"))
         raise typer.Exit
 
 

@@ -9,10 +9,12 @@ from heartbert.cli.printing import print_table, stage_progress
 
 Settings = Annotated[str, typer.Option("--config", help="Preset (small, paper, tiny) or path of a TOML file.")]
 Excluded = Annotated[
-    list[Path] | None, typer.Option("--exclude", help="Text file with names of records to leave out, one a line.")
+    list[Path] | None,
+    typer.Option("--exclude", help="Text file with names of records to leave out, one a line."),
 ]
 HeldOut = Annotated[
-    Path | None, typer.Option("--held-out", help="Text file with names of records for validation, one a line.")
+    Path | None,
+    typer.Option("--held-out", help="Text file with names of records for validation, one a line."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 
@@ -72,7 +74,9 @@ def pretrain(
 
 def train_heartbeats(
     bundle: Annotated[Path, typer.Argument(help="Bundle with the encoder.")],
-    data: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of recordings with .atr annotations.")],
+    data: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of recordings with .atr annotations.")
+    ],
     output: Output,
     held_out: Annotated[Path, typer.Option("--held-out", help="Text file with names of records for validation.")],
     config: Settings = "small",

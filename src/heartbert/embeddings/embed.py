@@ -139,6 +139,11 @@ class IntervalPooler:
     _stops: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     _vectors: npt.NDArray[np.float32] | None = None
 
+    @property
+    def n_held(self) -> int:
+        """Number of tokens in memory."""
+        return int(self._starts.size)
+
     def add(
         self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]
     ) -> None:
@@ -171,10 +176,15 @@ class IntervalPooler:
         means : ndarray of float32, shape (..., hidden_size)
             Zero where no usable token lies in the interval.
         """
-        assert self._vectors is not None, "tokens are added before intervals are averaged"
+        if self._vectors is None:
+            raise RuntimeError("mean() was called before add(); add tokens first")
+        held = self._vectors
         lengths = self._stops - self._starts
         weighted = np.concatenate(
-            [np.zeros((1, self._vectors.shape[1])), np.cumsum(self._vectors * lengths[:, None], axis=0, dtype=np.float64)]
+            [
+                np.zeros((1, self._vectors.shape[1])),
+                np.cumsum(self._vectors * lengths[:, None], axis=0, dtype=np.float64),
+            ]
         )
         covered = np.concatenate(([0], np.cumsum(lengths)))
 
@@ -182,12 +192,11 @@ class IntervalPooler:
             whole = np.searchsorted(self._stops, samples, side="right")
             part = np.minimum(whole, lengths.size - 1)
             inside = np.where(whole < lengths.size, np.clip(samples - self._starts[part], 0, None), 0)
-            vectors = self._vectors if self._vectors is not None else np.empty((0, 0), dtype=np.float32)
-            return weighted[whole] + inside[..., None] * vectors[part], covered[whole] + inside
+            return weighted[whole] + inside[..., None] * held[part], covered[whole] + inside
 
         if not lengths.size:
             return np.zeros((*starts.shape, self._vectors.shape[1]), dtype=np.float32)
         sum_stop, count_stop = up_to(stops)
         sum_start, count_start = up_to(starts)
         n_samples = np.maximum(count_stop - count_start, 1)[..., None]
-        return ((sum_stop - sum_start) / n_samples).astype(np.float32)
+        return np.asarray((sum_stop - sum_start) / n_samples, dtype=np.float32)

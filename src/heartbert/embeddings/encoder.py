@@ -50,7 +50,10 @@ def build_encoder(config: "EncoderConfig", n_tokens: int, *, seed: int) -> PreTr
         # RoBERTa counts positions from pad_token_id + 1.
         n_positions = config.max_tokens + PAD_ID + 1
         family = RobertaConfig(
-            **shared, max_position_embeddings=n_positions, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+            **shared,
+            max_position_embeddings=n_positions,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
         )
     else:
         family = ModernBertConfig(

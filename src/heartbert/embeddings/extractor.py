@@ -60,7 +60,7 @@ class HeartbertFeatureExtractor(FeatureExtractionMixin):  # type: ignore[misc]
         lead = np.asarray(signal, dtype=np.float32)
         if lead.ndim != 1 or lead.size == 0 or not np.isfinite(lead).all():
             raise SignalValueError(
-                f"the signal has shape {lead.shape} and {int((~np.isfinite(lead)).sum())} samples that are not finite; one lead "
-                "of finite samples, shape (n_samples,), is needed. Interpolate or cut it first."
+                f"the signal has shape {lead.shape} and {int((~np.isfinite(lead)).sum())} samples that are not finite; "
+                "one lead of finite samples, shape (n_samples,), is needed. Interpolate or cut it first."
             )
         return BatchFeature({"text": self._preprocessing().texts(lead, sampling_rate)})

@@ -10,6 +10,8 @@ from heartbert.records.record import Annotations
 
 # A detected beat and a reference beat at most this far apart are the same beat (ANSI/AAMI EC57).
 MATCH_S = 0.15
+# Sample indices divided by fs differ from the distance meant by rounding; the border itself still matches.
+_ROUNDING_S = 1e-9
 # Row or column of a confusion matrix that stands for "no beat": missed beats and false detections.
 NO_BEAT = len(AamiClass)
 # Classes whose F1 values are averaged: Q has 8 beats in DS1 and 7 in DS2.
@@ -58,15 +60,13 @@ def match_beats(
         nearest = np.where(nearer_before, before, after)
         for index, reference in enumerate(nearest.tolist()):
             distance = abs(float(found_s[index] - reference_s[reference]))
-            if distance <= MATCH_S and distance < pairs.get(reference, (np.inf, 0))[0]:
+            if distance <= MATCH_S + _ROUNDING_S and distance < pairs.get(reference, (np.inf, 0))[0]:
                 pairs[reference] = (distance, index)
     reference_index = np.array(sorted(pairs), dtype=np.int64)
     return reference_index, np.array([pairs[index][1] for index in reference_index.tolist()], dtype=np.int64)
 
 
-def confusion_matrix(
-    reference: npt.NDArray[np.int64], found: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def confusion_matrix(reference: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Count beats by reference class (row) and found class (column).
 
     Parameters

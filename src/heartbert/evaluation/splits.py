@@ -5,8 +5,16 @@ from collections.abc import Iterable
 from heartbert.errors import LeakageError
 
 # MIT-BIH Arrhythmia, split of de Chazal et al., IEEE Trans. Biomed. Eng. 51(7):1196-1206, 2004.
-MITDB_DS1 = tuple("101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split())
-MITDB_DS2 = tuple("100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234".split())
+# fmt: off
+MITDB_DS1 = (
+    "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
+    "124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230",
+)
+MITDB_DS2 = (
+    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210",
+    "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
+)
+# fmt: on
 # Paced beats; EC57 leaves these records out.
 MITDB_PACED = ("102", "104", "107", "217")
 # DS1 records that every choice is made on: between them all four classes, five people.
@@ -65,6 +73,6 @@ def refuse_shared(training: Iterable[str], test: Iterable[str], *, what: str) ->
     shared = sorted(set(training) & set(test))
     if shared:
         raise LeakageError(
-            f"{len(shared)} {what} in both training and test, first '{shared[0]}'; a score on them means nothing. "
-            f"Split by {what}."
+            f"{len(shared)} {what} in both training and test, first '{shared[0]}'; "
+            f"a score on them means nothing. Split by {what}."
         )

@@ -65,4 +65,4 @@ class BeatPredictions:
     @property
     def classes(self) -> npt.NDArray[np.int64]:
         """Most probable `AamiClass` of each beat, shape (n_beats,)."""
-        return np.argmax(self.probabilities, axis=1)
+        return np.asarray(np.argmax(self.probabilities, axis=1))

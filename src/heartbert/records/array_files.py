@@ -28,13 +28,11 @@ def read_npy(path: Path, *, fs: float | None = None, unit: str | None = None) ->
         If the file is damaged or is no array of real numbers with one or two axes.
     """
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        values = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise _unreadable(path, error) from error
     leads = _leads(path.name, values)
-    return table_record(
-        path, Columns(dict(zip(numbered_names(len(leads)), leads, strict=True))), fs=fs, unit=unit
-    )
+    return table_record(path, Columns(dict(zip(numbered_names(len(leads)), leads, strict=True))), fs=fs, unit=unit)
 
 
 def read_npz(path: Path, *, fs: float | None = None, unit: str | None = None) -> Record:
@@ -58,7 +56,7 @@ def read_npz(path: Path, *, fs: float | None = None, unit: str | None = None) ->
         If `fs` contradicts the file.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
@@ -80,11 +78,7 @@ def _columns(path: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> Columns:
     """Sort named arrays into signals and a time column."""
     names = list(arrays)
     at = time_column(names)
-    time = (
-        None
-        if at is None
-        else (names[at], _leads(f"{path.name}, array '{names[at]}'", arrays.pop(names[at]))[0])
-    )
+    time = None if at is None else (names[at], _leads(f"{path.name}, array '{names[at]}'", arrays.pop(names[at]))[0])
     if len(arrays) == 1 and next(iter(arrays.values())).ndim == 2:
         leads = _leads(path.name, next(iter(arrays.values())))
         return Columns(dict(zip(numbered_names(len(leads)), leads, strict=True)), time)

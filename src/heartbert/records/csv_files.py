@@ -87,14 +87,9 @@ def _first_lines(path: Path) -> list[str]:
     """Return the whole lines at the top of a text file."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    if (
-        head.startswith((b"\xff\xfe", b"\xfe\xff"))
-        or b"\0" in head
-        or re.search(rb"[\x01-\x08\x0e-\x1f]", head)
-    ):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head or re.search(rb"[\x01-\x08\x0e-\x1f]", head):
         raise RecordFormatError(
-            f"{path.name} is no text table: it holds binary data or UTF-16; UTF-8 text is allowed. Save "
-            f"it as UTF-8 CSV"
+            f"{path.name} is no text table: it holds binary data or UTF-16; UTF-8 text is allowed. Save it as UTF-8 CSV"
         )
     try:
         text = head.decode("utf-8-sig", errors="strict" if len(head) < _HEAD_BYTES else "ignore")
@@ -111,7 +106,7 @@ def _delimiter(rows: list[str]) -> str:
         counts = {len(_cells(row, delimiter)) for row in rows}
         if len(counts) == 1 and counts.pop() > 1:
             return delimiter
-    return max(_DELIMITERS, key=lambda delimiter: len(_cells(rows[0], delimiter)))
+    return max(_DELIMITERS, key=lambda delimiter: sum(len(_cells(row, delimiter)) for row in rows[1:]))
 
 
 def _cells(row: str, delimiter: str) -> list[str]:
@@ -149,7 +144,8 @@ def _blocks(path: Path, form: _Form) -> Iterator[npt.NDArray[np.float64]]:
             for batch in reader:
                 yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in batch.columns])
     except pa.ArrowInvalid as error:
-        raise RecordFormatError(_explain(path, form, str(error))) from error
+        if "Empty CSV file" not in str(error):
+            raise RecordFormatError(_explain(path, form, str(error))) from error
 
 
 class _Squeezed(io.RawIOBase):
@@ -181,9 +177,7 @@ def _explain(path: Path, form: _Form, message: str) -> str:
     if cell:
         number = int(cell[1])
         hint = (
-            " Write decimals with a point"
-            if re.fullmatch(r"[-+]?\d+,\d+", cell[2])
-            else " Correct or empty the cell"
+            " Write decimals with a point" if re.fullmatch(r"[-+]?\d+,\d+", cell[2]) else " Correct or empty the cell"
         )
         return (
             f"{path.name}{place}, column {number + 1} ('{form.names[number]}'): '{cell[2][:40]}' is no "
@@ -197,7 +191,4 @@ def _explain(path: Path, form: _Form, message: str) -> str:
             f"the same "
             "number. The file may be truncated; export it again"
         )
-    return (
-        f"{path.name} is no table of numbers ({message[:120]}); rows of numbers are needed. "
-        "Export it as CSV again"
-    )
+    return f"{path.name} is no table of numbers ({message[:120]}); rows of numbers are needed. Export it as CSV again"

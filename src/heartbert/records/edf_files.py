@@ -51,21 +51,15 @@ def read_edf(path: Path, *, fs: float | None = None, unit: str | None = None) ->
         If `fs` contradicts the file.
     """
     layout = _read_layout(path)
-    parsed = _parse(path, layout)
-    records = np.memmap(
-        path, np.uint8, "r", offset=layout.header_bytes, shape=(layout.n_records, layout.record_bytes)
-    )
-    signals: tuple[edfio.EdfSignal | edfio.BdfSignal, ...] = parsed.signals
     ordinary = [i for i, label in enumerate(layout.labels) if label != layout.annotation_label]
+    _check_rates(layout, ordinary)
+    parsed = _parse(path, layout)
+    records = np.memmap(path, np.uint8, "r", offset=layout.header_bytes, shape=(layout.n_records, layout.record_bytes))
+    signals: tuple[edfio.EdfSignal | edfio.BdfSignal, ...] = parsed.signals
     channels = [
         _channel(layout, number, signal, records=records, unit=unit)
         for number, signal in zip(ordinary, signals, strict=True)
     ]
-    if not channels:
-        raise RecordFormatError(
-            f"{path.name} has no signals, only annotations; at least one signal is needed. Choose the "
-            "file with the ECG"
-        )
     check_same_fs(fs, [channel.fs for channel in channels], path.name)
     return Record(path.stem, _subject_id(parsed) or path.stem, tuple(channels), _start(parsed), path)
 
@@ -144,8 +138,7 @@ def _read_layout(path: Path) -> _Layout:
         fixed = file.read(_FIXED_BYTES)
         if len(fixed) < _FIXED_BYTES:
             raise RecordFormatError(
-                f"{path.name} is truncated: {size} bytes found, its header alone needs {_FIXED_BYTES}. "
-                f"Copy it again"
+                f"{path.name} is truncated: {size} bytes found, its header alone needs {_FIXED_BYTES}. Copy it again"
             )
         n_signals = int(_number(path, fixed[252:256], "number of signals", least=0))
         signals = file.read(_FIXED_BYTES * n_signals)
@@ -159,9 +152,7 @@ def _read_layout(path: Path) -> _Layout:
         )
     first = _BEFORE_N_SAMPLES_BYTES * n_signals
     counts = [signals[first + 8 * i : first + 8 * i + 8] for i in range(n_signals)]
-    labels = [
-        signals[_LABEL_BYTES * i : _LABEL_BYTES * (i + 1)].decode("latin-1").strip() for i in range(n_signals)
-    ]
+    labels = [signals[_LABEL_BYTES * i : _LABEL_BYTES * (i + 1)].decode("latin-1").strip() for i in range(n_signals)]
     layout = _Layout(
         name=path.name,
         is_bdf=is_bdf,
@@ -169,9 +160,7 @@ def _read_layout(path: Path) -> _Layout:
         n_records=int(_number(path, fixed[_N_RECORDS], "number of data records", least=-1)),
         record_s=_number(path, fixed[244:252], "duration of a data record", least=0),
         labels=tuple(labels),
-        samples_per_record=tuple(
-            int(_number(path, each, "number of samples in a record", least=0)) for each in counts
-        ),
+        samples_per_record=tuple(int(_number(path, each, "number of samples in a record", least=0)) for each in counts),
     )
     return _with_stored_records(layout, size)
 
@@ -224,6 +213,22 @@ def _with_stored_records(layout: _Layout, size: int) -> _Layout:
     return _Layout(**{**vars(layout), "n_records": n_records})
 
 
+def _check_rates(layout: _Layout, ordinary: list[int]) -> None:
+    """Check that there are signals beside annotations, each with a sampling frequency."""
+    if not ordinary:
+        raise RecordFormatError(
+            f"{layout.name} has no signals, only annotations; at least one signal is needed. "
+            "Choose the file with the ECG"
+        )
+    for number in ordinary:
+        n_samples = layout.samples_per_record[number]
+        if n_samples == 0 or layout.record_s == 0:
+            raise RecordFormatError(
+                f"{layout.name}: signal '{layout.labels[number]}' has {n_samples} samples in records of "
+                f"{layout.record_s:g} s, so no sampling frequency; both must be above 0. Export the file again"
+            )
+
+
 def _parse(path: Path, layout: _Layout) -> edfio.Edf | edfio.Bdf:
     """Return the header as `edfio` reads it, with the first data record, which holds the sub-second start."""
     with path.open("rb") as file:
@@ -252,12 +257,6 @@ def _channel(
 ) -> Channel:
     """Return one ordinary signal."""
     name, n_samples = layout.labels[number], layout.samples_per_record[number]
-    if n_samples == 0 or layout.record_s == 0:
-        raise RecordFormatError(
-            f"{layout.name}: signal '{name}' has {n_samples} samples in records of {layout.record_s:g} "
-            f"s, so no "
-            "sampling frequency; both must be above 0. Export the file again"
-        )
     fs = check_fs(n_samples / layout.record_s, f"{layout.name}, signal '{name}'")
     delivery, gain, offset = _calibration(layout, name, signal, unit)
     first = sum(layout.samples_per_record[:number]) * layout.sample_bytes

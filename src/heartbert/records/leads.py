@@ -22,9 +22,7 @@ _OTHER = re.compile(
     r"|time\w*|timestamps?|seconds?|milliseconds?|elapsed|date\w*|epoch|index|idx|sample\w*|unnamed|labels?)(?![a-z])"
 )
 # Electrode positions of the 10-20 system and of the eyes, alone or against a reference.
-_SCALP = re.compile(
-    r"(?:fp[12z]|f[3478z]|c[34z]|p[34z]|o[12z]|t[3-6]|m[12]|e[12]|a[12])(?:[\-:/](?:\w+))?|t|s|sec|ms"
-)
+_SCALP = re.compile(r"(?:fp[12z]|f[3478z]|c[34z]|p[34z]|o[12z]|t[3-6]|m[12]|e[12]|a[12])(?:[\-:/](?:\w+))?|t|s|sec|ms")
 
 _PREFERENCE = (
     re.compile(r"ii|mlii|ml2|dii|d2|ll-ra"),

@@ -41,9 +41,7 @@ def check_given_fs(fs: float | None) -> None:
     ConfigError
     """
     if fs is not None and not (math.isfinite(fs) and 0 < fs <= MAX_FS):
-        raise ConfigError(
-            f"fs is {fs:g} Hz; allowed is more than 0 and at most {MAX_FS:g} Hz. Correct --fs or fs=..."
-        )
+        raise ConfigError(f"fs is {fs:g} Hz; allowed is more than 0 and at most {MAX_FS:g} Hz. Correct --fs or fs=...")
 
 
 def check_same_fs(fs: float | None, found: list[float], what: str) -> None:
@@ -65,6 +63,4 @@ def check_same_fs(fs: float | None, found: list[float], what: str) -> None:
     if fs is None or any(abs(fs - value) <= FS_TOLERANCE * value for value in found):
         return
     stated = " and ".join(f"{value:g}" for value in sorted(set(found)))
-    raise ConfigError(
-        f"{what} states {stated} Hz but fs is {fs:g} Hz; leave out --fs or fs=..., or correct the file"
-    )
+    raise ConfigError(f"{what} states {stated} Hz but fs is {fs:g} Hz; leave out --fs or fs=..., or correct the file")

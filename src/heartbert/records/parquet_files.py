@@ -72,7 +72,5 @@ def _numbers(column: Any) -> npt.NDArray[np.float64]:
     scale = 1.0
     if pa.types.is_timestamp(column.type):
         column, scale = column.cast(pa.timestamp("us")).cast(pa.int64()), 1e-6
-    numbers: npt.NDArray[np.float64] = (
-        column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) * scale
-    )
+    numbers: npt.NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) * scale
     return numbers

@@ -126,8 +126,7 @@ def _locate(path: str | Path) -> Path:
     text = os.fspath(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.\-]+:/", text) or "::" in text or "\0" in text:
         raise RecordFormatError(
-            f"'{text}' is a URL; only files on this computer are read. Download the recording and give "
-            f"its path"
+            f"'{text}' is a URL; only files on this computer are read. Download the recording and give its path"
         )
     path = Path(text)
     if path.is_dir():
@@ -180,15 +179,14 @@ def _format(file: Path) -> str:
         )
     if file.stat().st_size == 0:
         raise RecordFormatError(
-            f"{file.name} is empty (0 bytes); a {stated} file is needed. Download it again"
+            f"{file.name} is empty (0 bytes); a file of format {stated} is needed. Download it again"
         )
     if found != stated and (found is not None or stated not in _TEXT):
         content = found or "something else"
         suffixes = [suffix for suffix, kind in _FORMAT_OF.items() if kind == found]
         advice = f"Rename it to end in {suffixes[0]}" if suffixes else f"Convert it to one of {_CHOICES}"
         raise RecordFormatError(
-            f"{file.name} ends in '{file.suffix}' but its content is {content}; suffix and content must "
-            f"agree. {advice}"
+            f"{file.name} ends in '{file.suffix}' but its content is {content}; suffix and content must agree. {advice}"
         )
     return stated
 
@@ -199,7 +197,5 @@ def _content(file: Path) -> str | None:
         with file.open("rb") as opened:
             start = opened.read(16)
     except OSError as error:
-        raise RecordFormatError(
-            f"{file.name} cannot be opened ({error}); check that you may read it"
-        ) from error
+        raise RecordFormatError(f"{file.name} cannot be opened ({error}); check that you may read it") from error
     return next((kind for first, kind in _STARTS if start.startswith(first)), None)

@@ -1,5 +1,6 @@
 """Stage 1 of 7: record file -> Record. What all tables share: columns, time, names."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,14 +68,9 @@ def table_record(path: Path, columns: Columns, *, fs: float | None, unit: str | 
         If `fs` contradicts the time column.
     """
     if not columns.signals or not all(len(values) for values in columns.signals.values()):
-        found = (
-            f"{len(columns.signals)} signals, the shortest with 0 samples"
-            if columns.signals
-            else "no signals"
-        )
+        found = f"{len(columns.signals)} signals, the shortest with 0 samples" if columns.signals else "no signals"
         raise RecordFormatError(
-            f"{path.name} has {found}; at least one column of numbers with one sample is needed. Export "
-            f"it again"
+            f"{path.name} has {found}; at least one column of numbers with one sample is needed. Export it again"
         )
     if columns.time is not None:
         found_fs = fs_of_times(path, *columns.time)
@@ -204,11 +200,10 @@ def spool(names: Sequence[str], blocks: Iterable[npt.NDArray[np.float64]]) -> Co
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Return names in which repeated ones carry a number, as in ``["ECG", "ECG (2)"]``."""
-    seen: dict[str, int] = {}
-    unique = []
+    unique: list[str] = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        numbered = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+        unique.append(next(each for each in numbered if each not in unique))
     return unique
 
 

@@ -79,9 +79,7 @@ def check_unit(unit: str | None) -> None:
     ConfigError
     """
     if unit is not None and unit not in {"V", "mV", "uV", "\u00b5V", "\u03bcV"}:
-        raise ConfigError(
-            f"unit is '{unit}'; allowed are 'V', 'mV' and 'uV'. Choose one with --unit or unit=..."
-        )
+        raise ConfigError(f"unit is '{unit}'; allowed are 'V', 'mV' and 'uV'. Choose one with --unit or unit=...")
 
 
 def deliver(name: str, file_unit: str, unit: str | None) -> Delivery:
@@ -101,11 +99,7 @@ def deliver(name: str, file_unit: str, unit: str | None) -> Delivery:
         Unit given by the caller for every possible ECG; it wins over the file's.
     """
     kind = channel_kind(name)
-    if (
-        kind == "unknown"
-        and mv_per_unit(file_unit) is None
-        and file_unit.strip().casefold() not in _MEANINGLESS
-    ):
+    if kind == "unknown" and mv_per_unit(file_unit) is None and file_unit.strip().casefold() not in _MEANINGLESS:
         kind = "other"
     if kind == "other":
         return Delivery(kind, 1.0, file_unit)

@@ -158,9 +158,7 @@ def _without_definitions(marks: list[_Mark]) -> tuple[list[_Mark], float | None]
             fs = float(resolution[1])
         elif defining and definition:
             own_symbols[int(definition[1])] = definition[2]
-        defining = mark.note != "## end of definitions" and (
-            defining or mark.note == "## annotation type definitions"
-        )
+        defining = mark.note != "## end of definitions" and (defining or mark.note == "## annotation type definitions")
         n_notes += 1
     return [replace(mark, symbol=own_symbols.get(mark.code, mark.symbol)) for mark in marks[n_notes:]], fs
 

@@ -239,10 +239,7 @@ def _segmented_channels(header: WfdbHeader, unit: str | None) -> tuple[Channel, 
     if layout is None:
         return _fixed_layout(header, pieces)
     names = [line.name for line in layout.signals]
-    found = {
-        name: [(at, each) for at, channels in pieces for each in channels if each.name == name]
-        for name in names
-    }
+    found = {name: [(at, each) for at, channels in pieces for each in channels if each.name == name] for name in names}
     return tuple(_joined(header, name, found[name]) for name in names if found[name])
 
 

@@ -143,9 +143,7 @@ def read_header(path: Path, fs: float | None = None, *, needs_samples: bool = Tr
         n_signals=n_signals,
         start=parsed.base_datetime,
         subject_id=_subject_id(parsed.comments) or path.stem,
-        signals=()
-        if segmented
-        else tuple(_signal_line(path, i, parsed, lines[1 + i]) for i in range(n_signals)),
+        signals=() if segmented else tuple(_signal_line(path, i, parsed, lines[1 + i]) for i in range(n_signals)),
         segments=tuple(zip(parsed.seg_name, parsed.seg_len, strict=True)) if segmented else (),
     )
 
@@ -161,8 +159,7 @@ def _header_lines(path: Path) -> list[str]:
     content = path.read_bytes()
     if _CONTROL.search(content):
         raise RecordFormatError(
-            f"{path.name} is no WFDB header: it holds binary data; a header is text. Choose the .hea "
-            f"file of the record"
+            f"{path.name} is no WFDB header: it holds binary data; a header is text. Choose the .hea file of the record"
         )
     try:
         text = content.decode()
@@ -194,8 +191,7 @@ def _stated_rate(path: Path, tokens: Sequence[str], fs: float | None) -> float:
     if len(tokens) < 3:
         if fs is None:
             raise RecordFormatError(
-                f"{path.name} has no sampling frequency (WFDB programs then assume 250 Hz); give it "
-                f"with --fs or fs=..."
+                f"{path.name} has no sampling frequency (WFDB programs then assume 250 Hz); give it with --fs or fs=..."
             )
         return fs
     match = _RATE.fullmatch(tokens[2])
@@ -243,8 +239,7 @@ def _parse(path: Path) -> Any:
         return wfdb.rdheader(str(path.with_suffix("")))
     except Exception as error:  # wfdb raises bare exceptions of many kinds
         raise RecordFormatError(
-            f"{path.name} is no valid WFDB header ({error}); see header(5) of the WFDB manual. Download "
-            f"it again"
+            f"{path.name} is no valid WFDB header ({error}); see header(5) of the WFDB manual. Download it again"
         ) from error
 
 
@@ -253,12 +248,7 @@ def _signal_line(path: Path, number: int, parsed: Any, line: str) -> SignalLine:
     tokens = line.split(None, 8)
     numbers_fit = all(re.fullmatch(r"-?\d+", token, re.ASCII) for token in tokens[3:8])
     gain = _GAIN.fullmatch(tokens[2]) if len(tokens) > 2 else None
-    if (
-        len(tokens) < 2
-        or not _FORMAT.fullmatch(tokens[1])
-        or not numbers_fit
-        or (len(tokens) > 2 and not gain)
-    ):
+    if len(tokens) < 2 or not _FORMAT.fullmatch(tokens[1]) or not numbers_fit or (len(tokens) > 2 and not gain):
         raise RecordFormatError(
             f"{path.name}: the line of signal {number} is '{line[:80]}'; it must read 'FILE FORMAT "
             "GAIN(BASELINE)/UNIT RESOLUTION ZERO FIRST_VALUE CHECKSUM BLOCK_SIZE NAME'. Download the "

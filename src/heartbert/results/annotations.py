@@ -133,9 +133,7 @@ def _interval_entry(code: int, interval: int) -> bytes:
     skips = b""
     while interval > _LONGEST_INTERVAL:
         skip = min(interval, _LONGEST_SKIP)
-        skips += _entry(_SKIP, 0) + struct.pack(
-            "<HH", skip >> 16, skip & 0xFFFF
-        )  # high word first, as in PDP-11
+        skips += _entry(_SKIP, 0) + struct.pack("<HH", skip >> 16, skip & 0xFFFF)  # high word first, as in PDP-11
         interval -= skip
     return skips + _entry(code, interval)
 

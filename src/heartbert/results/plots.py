@@ -97,9 +97,7 @@ def draw_heart_rate(figure: FigureBase, analysis: Analysis, strip_start_s: float
     duration_s = analysis.channel.duration_s
     times_s, rate_bpm = heart_rate(analysis)
     _shade(rate_axes, analysis.unscorable)
-    rate_axes.axvspan(
-        strip_start_s, min(strip_start_s + STRIP_S, duration_s), color="#f2c14e", alpha=0.4, linewidth=0
-    )
+    rate_axes.axvspan(strip_start_s, min(strip_start_s + STRIP_S, duration_s), color="#f2c14e", alpha=0.4, linewidth=0)
     rate_axes.plot(times_s, rate_bpm, color="#1b3a57", linewidth=1.0)
     if not np.isfinite(rate_bpm).any():
         _say(rate_axes, "no 10 beats in a row")
@@ -129,8 +127,7 @@ def draw_class_confidence(figure: FigureBase, analysis: Analysis) -> None:
         box.set(facecolor=CLASS_COLOURS[key], alpha=0.55)
         median.set(color="black")
     names = [
-        f"{key.name} {CLASS_NAMES[key]}\n{values.size:,} beats"
-        for key, values in zip(AamiClass, of_class, strict=True)
+        f"{key.name} {CLASS_NAMES[key]}\n{values.size:,} beats" for key, values in zip(AamiClass, of_class, strict=True)
     ]
     axes.set_yticks(range(1, len(names) + 1), names)
     axes.invert_yaxis()
@@ -163,9 +160,7 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _read_piece(
-    analysis: Analysis, start_s: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+def _read_piece(analysis: Analysis, start_s: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
     """Read one row of the strip: times in seconds, and samples with infinite ones as NaN."""
     channel = analysis.channel
     start = round(start_s * channel.fs)
@@ -198,9 +193,7 @@ def _draw_paper(axes: Axes, *, millivolts: bool) -> None:
     ):
         axes.vlines(_multiples(left, right, step_s), low, high, color=colour, linewidth=points, zorder=0.5)
         if millivolts and high - low <= _HIGHEST_PAPER_MV:
-            axes.hlines(
-                _multiples(low, high, step_mv), left, right, color=colour, linewidth=points, zorder=0.5
-            )
+            axes.hlines(_multiples(low, high, step_mv), left, right, color=colour, linewidth=points, zorder=0.5)
     axes.xaxis.set_major_locator(MultipleLocator(1.0))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -216,9 +209,7 @@ def _shade(axes: Axes, stretches: Sequence[Stretch]) -> None:
     """Shade stretches over the full height, as one collection however many there are."""
     spans = [(stretch.start_s, stretch.stop_s - stretch.start_s) for stretch in stretches]
     full_height = axes.get_xaxis_transform()
-    axes.broken_barh(
-        spans, (0, 1), transform=full_height, facecolor=_SHADE_COLOUR, alpha=_SHADE_ALPHA, linewidth=0
-    )
+    axes.broken_barh(spans, (0, 1), transform=full_height, facecolor=_SHADE_COLOUR, alpha=_SHADE_ALPHA, linewidth=0)
 
 
 def _mark_beats(axes: Axes, analysis: Analysis) -> None:

@@ -174,9 +174,7 @@ def _notes(summary: Summary) -> list[str]:
     if summary.n_beats == 0:
         unscored = summary.unscorable_share is not None and summary.unscorable_share > 0.999
         notes.append(
-            "Nothing in this recording can be scored; the reasons are listed below."
-            if unscored
-            else _NO_BEATS
+            "Nothing in this recording can be scored; the reasons are listed below." if unscored else _NO_BEATS
         )
     return notes
 

@@ -122,8 +122,7 @@ def summarise(analysis: Analysis) -> Summary:
         tokens_per_s=_share(n_tokens, channel.duration_s - unscorable_s),
         bundle_name=analysis.bundle_name,
         heartbeat_scores={
-            name: float(score) if np.isfinite(score) else None
-            for name, score in analysis.heartbeat_scores.items()
+            name: float(score) if np.isfinite(score) else None for name, score in analysis.heartbeat_scores.items()
         },
         seconds_by_stage={stage: float(seconds) for stage, seconds in analysis.seconds_by_stage.items()},
     )
@@ -194,9 +193,7 @@ def readable_rows(summary: Summary) -> list[tuple[str, str]]:
 def _class_summary(analysis: Analysis, aami_class: AamiClass) -> ClassSummary:
     given = analysis.beats.probabilities[analysis.beats.classes == aami_class, aami_class]
     mean = float(given.mean(dtype=np.float64)) if given.size else None
-    return ClassSummary(
-        aami_class.name, int(given.size), _share(given.size, analysis.beats.samples.size), mean
-    )
+    return ClassSummary(aami_class.name, int(given.size), _share(given.size, analysis.beats.samples.size), mean)
 
 
 def _ventricular_runs(analysis: Analysis) -> npt.NDArray[np.int64]:

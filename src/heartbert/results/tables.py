@@ -70,6 +70,4 @@ def write_summary_json(analysis: Analysis, path: Path) -> None:
     """Write the fields of `Summary` as JSON; what could not be computed is null."""
     content = {"disclaimer": DISCLAIMER, **asdict(summarise(analysis))}
     with replacing_file(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
-        )
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")

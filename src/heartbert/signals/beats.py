@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-import sleepecg
+from sleepecg.heartbeats import detect_heartbeats
 
 from heartbert.signals.resampling import TARGET_FS
 
@@ -15,7 +15,8 @@ _SHORTEST_S = 1.0
 def detect_r_peaks(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """Find the R-peaks of one lead at 360 Hz.
 
-    The detector is SleepECG's (Brunner and Hofer, J. Open Source Softw. 8(86):5411, 2023), after Pan and Tompkins.
+    The detector is SleepECG's (Brunner and Hofer, J. Open Source Softw. 8(86):5411, 2023), after Pan and
+    Tompkins.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def detect_r_peaks(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """
     if signal.size < _SHORTEST_S * TARGET_FS or np.ptp(signal) == 0:
         return np.empty(0, dtype=np.int64)
-    found = sleepecg.detect_heartbeats(signal.astype(np.float64), TARGET_FS)
+    found = detect_heartbeats(signal.astype(np.float64), TARGET_FS)
     return drop_repeats(np.asarray(found, dtype=np.int64))
 
 
@@ -41,7 +42,7 @@ def drop_repeats(r_peaks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return r_peaks[apart]
 
 
-# RR intervals are described by these numbers, each clipped to [-3, 3] after the scaling given.
+# RR intervals are described by these numbers, each clipped to [-3, 3]; the last one is multiplied by 4.
 RR_FEATURES = (
     "log of the previous RR over the local median",
     "log of the next RR over the local median",
@@ -78,7 +79,8 @@ def rr_features(times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         return np.zeros((n_beats, len(RR_FEATURES)), dtype=np.float32)
     rr = np.diff(times_s)
     padded = np.pad(rr, (_LOCAL_BEATS, _LOCAL_BEATS), constant_values=np.nan)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _LOCAL_BEATS)  # (n_beats, 64): 32 before, 32 after
+    # 32 intervals before each beat and 32 after it, NaN beyond the ends: (n_beats, 64)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _LOCAL_BEATS)
     median = np.nanmedian(around, axis=1)
     spread = np.nanmedian(np.abs(around - median[:, None]), axis=1)
     previous = np.concatenate(([median[0]], rr))
@@ -86,4 +88,4 @@ def rr_features(times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     before = np.concatenate(([median[0]], previous[:-1]))
     columns = [previous / median, following / median, following / previous, previous / before, median / 0.8]
     features = np.stack([*np.log(np.maximum(columns, 1e-3)), spread / median * 4.0], axis=1)
-    return np.clip(features, -3.0, 3.0).astype(np.float32)
+    return np.asarray(np.clip(features, -3.0, 3.0), dtype=np.float32)

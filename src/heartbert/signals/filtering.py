@@ -10,8 +10,8 @@ from scipy import signal as dsp
 from heartbert.errors import ConfigError
 from heartbert.signals.resampling import TARGET_FS
 
-# Half-lengths of the two windowed-sinc kernels in seconds. 2.5 s makes the baseline cut-off about 0.6 Hz wide; 0.05 s makes
-# the upper cut-off about 30 Hz wide, wide enough that a QRS complex does not ring.
+# Half-lengths of the two windowed-sinc kernels in seconds. 2.5 s makes the baseline cut-off about 0.6 Hz
+# wide; 0.05 s makes the upper cut-off about 30 Hz wide, wide enough that a QRS complex does not ring.
 _BASELINE_HALF_S = 2.5
 _NOISE_HALF_S = 0.05
 
@@ -39,10 +39,13 @@ class BandPass:
     def __post_init__(self) -> None:
         if not (0 <= self.low_hz < TARGET_FS / 2 and 0 <= self.high_hz < TARGET_FS / 2):
             raise ConfigError(
-                f"filter cut-offs are {self.low_hz} and {self.high_hz} Hz; both must lie in [0, 180). Use 0 to leave one out."
+                f"filter cut-offs are {self.low_hz} and {self.high_hz} Hz; both must lie in [0, 180). "
+                "Use 0 to leave one out."
             )
         if self.high_hz and self.low_hz >= self.high_hz:
-            raise ConfigError(f"filter: low_hz is {self.low_hz}, not below high_hz, which is {self.high_hz}. Exchange them.")
+            raise ConfigError(
+                f"filter: low_hz is {self.low_hz}, not below high_hz, which is {self.high_hz}. Exchange them."
+            )
 
     @cached_property
     def kernel(self) -> npt.NDArray[np.float32]:
@@ -75,7 +78,7 @@ class BandPass:
         filtered : ndarray of float32, same shape
         """
         mode = {"mode": "reflect", "reflect_type": "odd"} if signal.size > 1 else {"mode": "edge"}
-        return self.apply_padded(np.pad(signal, self.margin_samples, **mode))  # type: ignore[call-overload,no-any-return]
+        return self.apply_padded(np.pad(signal, self.margin_samples, **mode))  # type: ignore[call-overload]
 
     def apply_padded(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Filter a signal that brings `margin_samples` of context on both sides; these are cut off."""

@@ -11,9 +11,9 @@ Reason = Literal["missing", "flat", "saturated"]
 REASONS: tuple[Reason, ...] = ("missing", "flat", "saturated")
 """Code ``k`` of `find_unscorable` stands for ``REASONS[k - 1]``; code 0 is scorable."""
 
-# No sample-to-sample change at all for this long is a loose lead, not an ECG: amplifier noise moves the last bit.
+# No change from sample to sample for this long is a loose lead, no ECG: amplifier noise moves the last bit.
 FLAT_S = 1.0
-# A run at the recording's extreme value for this long is a converter at its rail; the top of a wave is shorter.
+# A run at the recording's extreme value for this long is a converter at its rail; a wave's top is shorter.
 SATURATED_S = 0.06
 _SATURATED_SAMPLES = 6
 # What a defect does to its neighbourhood through the filters, in seconds on each side.
@@ -61,7 +61,8 @@ def find_unscorable(
     lengths = np.diff(np.append(starts, signal.size))
     values = signal[starts]
     flat = lengths >= max(FLAT_S * fs, 2)
-    railed = (lengths >= max(SATURATED_S * fs, _SATURATED_SAMPLES)) & ((values == low) | (values == high)) & ~flat
+    long_enough = lengths >= max(SATURATED_S * fs, _SATURATED_SAMPLES)
+    railed = long_enough & ((values == low) | (values == high)) & ~flat
     codes[:] = np.repeat(np.where(flat, 2, np.where(railed, 3, 0)), lengths)
     codes[missing] = 1
     return codes

@@ -13,8 +13,8 @@ SCALING_METHODS: tuple[ScalingMethod, ...] = ("robust", "record-range", "fixed")
 
 # Pieces whose peak-to-peak amplitude is measured: 2 s hold at least one beat above 30 beats a minute.
 PIECE_S = 2.0
-# Bounds on the median peak-to-peak amplitude of a surface ECG in mV; real leads lie at 0.1-5 mV, so a unit that is wrong
-# by 1000 falls outside on either side.
+# Bounds on the median peak-to-peak amplitude of a surface ECG in mV; real leads lie at 0.1-5 mV, so a unit
+# that is wrong by 1000 falls outside on either side.
 LOWEST_MV, HIGHEST_MV = 0.01, 40.0
 
 
@@ -75,7 +75,9 @@ class ScalingRule:
 
     def __post_init__(self) -> None:
         if self.method not in SCALING_METHODS:
-            raise ConfigError(f"scaling method is '{self.method}'; choose one of {', '.join(SCALING_METHODS)}.")
+            raise ConfigError(
+                f"scaling method is '{self.method}'; choose one of {', '.join(SCALING_METHODS)}."
+            )
         if not self.span > 0:
             raise ConfigError(f"scaling span is {self.span}; it must be positive.")
 
@@ -105,7 +107,9 @@ class AmplitudeRanges:
         return float(np.median(self.high - self.low)) if self.low.size else 0.0
 
 
-def piece_ranges(signal: npt.NDArray[np.float32], scorable: npt.NDArray[np.bool_], piece_samples: int) -> AmplitudeRanges:
+def piece_ranges(
+    signal: npt.NDArray[np.float32], scorable: npt.NDArray[np.bool_], piece_samples: int
+) -> AmplitudeRanges:
     """Measure lowest and highest value of each whole piece of a signal that is scorable throughout.
 
     Parameters
@@ -124,7 +128,9 @@ def piece_ranges(signal: npt.NDArray[np.float32], scorable: npt.NDArray[np.bool_
 
 def join_ranges(parts: list[AmplitudeRanges]) -> AmplitudeRanges:
     """Put the ranges of consecutive blocks together."""
-    return AmplitudeRanges(np.concatenate([part.low for part in parts]), np.concatenate([part.high for part in parts]))
+    return AmplitudeRanges(
+        np.concatenate([part.low for part in parts]), np.concatenate([part.high for part in parts])
+    )
 
 
 def check_amplitude(median_mv: float, *, record_name: str, lead: str) -> None:
@@ -139,7 +145,7 @@ def check_amplitude(median_mv: float, *, record_name: str, lead: str) -> None:
         return
     likely = "uV" if median_mv > HIGHEST_MV else "V"
     raise SignalValueError(
-        f"record '{record_name}', lead '{lead}': the beats measure {median_mv:.3g} mV peak to peak; a surface ECG measures "
-        f"{LOWEST_MV:g} to {HIGHEST_MV:g} mV. The unit is probably {likely}: say so with unit='{likely}' (--unit {likely}), "
-        "or unit='mV' if the amplitude is right."
+        f"record '{record_name}', lead '{lead}': the beats measure {median_mv:.3g} mV peak to peak; a surface "
+        f"ECG measures {LOWEST_MV:g} to {HIGHEST_MV:g} mV. The unit is probably {likely}: "
+        f"say so with unit='{likely}' (--unit {likely}), or unit='mV' if the amplitude is right."
     )

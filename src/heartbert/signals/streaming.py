@@ -1,5 +1,6 @@
-"""Stage 2 of 7: Record -> signal. A lead of any length at 360 Hz, filtered, block by block in constant memory."""
+"""Stage 2 of 7: Record -> signal. A lead of any length at 360 Hz, filtered, in blocks, in constant memory."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from heartbert.signals.filtering import BandPass
 from heartbert.signals.quality import FLAT_S, SPREAD_S, find_unscorable, spread
 from heartbert.signals.resampling import TARGET_FS, n_resampled, rate_ratio, resample_padded, support_samples
 
-# Context in seconds that a block brings on both sides, beyond what the filters need: the beat detector settles in it.
+# Context in seconds that a block brings on both sides, beyond what the filters need: the beat detector
+# settles in it.
 CONTEXT_S = 5.0
 
 
@@ -51,7 +53,7 @@ class Block:
 
 
 def value_range(channel: Channel, block_samples: int) -> tuple[float, float]:
-    """Return the smallest and largest finite sample of a channel, read in blocks; (0, 0) if there is none."""
+    """Return lowest and highest finite sample of a channel, read in blocks; (0, 0) if there is none."""
     low, high = np.inf, -np.inf
     for start in range(0, channel.n_samples, block_samples):
         signal = channel.read(start, start + block_samples)
@@ -83,12 +85,12 @@ def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int) -> It
     context = round(CONTEXT_S * TARGET_FS)
     margin_out = context + band.margin_samples
     up, down = ratio.numerator, ratio.denominator
-    margin_in = support_samples(ratio) + int(np.ceil(max(FLAT_S, SPREAD_S) * channel.fs))
+    margin_in = support_samples(ratio) + math.ceil(max(FLAT_S, SPREAD_S) * channel.fs)
     for start in range(0, n_out, block_samples):
         stop = min(start + block_samples, n_out)
-        # The first sample read lies on both sampling grids: input index `first * down` is output index `first * up`.
+        # The first sample read lies on both sampling grids: input `first * down` is output `first * up`.
         first = (start - margin_out) // up - -(-margin_in // down)
-        last_in = int(np.ceil((stop + margin_out) / ratio)) + margin_in
+        last_in = math.ceil((stop + margin_out) / ratio) + margin_in
         raw, codes = _read_extended(channel, first * down, last_in, low=low, high=high)
         skip = start - margin_out - first * up
         resampled = resample_padded(raw, ratio)[skip : skip + stop - start + 2 * margin_out]
@@ -100,7 +102,7 @@ def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int) -> It
 def _read_extended(
     channel: Channel, start: int, stop: int, *, low: float, high: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Read samples beyond both ends of a channel by odd reflection, gaps filled, with the code of each sample."""
+    """Read samples, beyond both ends by odd reflection, with gaps filled, and the code of each sample."""
     n_samples = channel.n_samples
     # Read as much inside the channel as reflection at either end will need.
     inside_start = max(0, min(start, n_samples - 1 - max(stop - n_samples + 1, 0)))

@@ -1,4 +1,4 @@
-"""Stage 2 of 7: Record -> signal. One pass over a lead: its amplitude, its R-peaks, and what cannot be scored."""
+"""Stage 2 of 7: Record -> signal. One pass over a lead: amplitude, R-peaks, and what cannot be scored."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,11 +50,13 @@ def survey_lead(blocks: Iterable[Block]) -> Survey:
         ranges.append(piece_ranges(block.inner_signal, block.inner_codes == 0, round(PIECE_S * TARGET_FS)))
         r_peaks.append(_r_peaks_of(block))
         stretches += stretches_from_codes(block.inner_codes, TARGET_FS, start_s=block.start / TARGET_FS)
-    return Survey(n_samples, join_ranges(ranges), drop_repeats(np.concatenate(r_peaks)), join_stretches(stretches))
+    return Survey(
+        n_samples, join_ranges(ranges), drop_repeats(np.concatenate(r_peaks)), join_stretches(stretches)
+    )
 
 
 def _r_peaks_of(block: Block) -> npt.NDArray[np.int64]:
     """Find the scorable R-peaks of the block itself; its context only helps the detector to settle."""
     found = detect_r_peaks(block.signal)
     found = found[block.codes[found] == 0] + block.start - block.context_samples
-    return found[(found >= block.start) & (found < block.stop)]
+    return np.asarray(found[(found >= block.start) & (found < block.stop)])

@@ -1,5 +1,7 @@
 """Stage 2 of 7: Record -> signal. A signal -> fixed windows, the last one kept."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,20 +11,24 @@ from heartbert.errors import ConfigError
 LONGEST_WINDOW_SAMPLES = 4000
 
 
+Sample = TypeVar("Sample", bound=np.generic)
+
+
 def cut_windows(
-    signal: npt.NDArray[np.float32], window_samples: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    signal: npt.NDArray[Sample], window_samples: int
+) -> tuple[npt.NDArray[Sample], npt.NDArray[np.bool_]]:
     """Cut a signal into windows that neither overlap nor lose a sample.
 
     Parameters
     ----------
-    signal : ndarray of float32, shape (n_samples,)
+    signal : ndarray, shape (n_samples,)
+        Amplitudes or levels.
     window_samples : int
         Samples a window, 1 to 4000.
 
     Returns
     -------
-    windows : ndarray of float32, shape (n_windows, window_samples)
+    windows : ndarray, shape (n_windows, window_samples), dtype of `signal`
         The last window is filled up with its last sample.
     covered : ndarray of bool, same shape
         False where a window was filled up.
@@ -39,7 +45,9 @@ def cut_windows(
     (array([4., 4.], dtype=float32), array([ True, False]))
     """
     if not 1 <= window_samples <= LONGEST_WINDOW_SAMPLES:
-        raise ConfigError(f"window_samples is {window_samples}; it must lie in 1 to {LONGEST_WINDOW_SAMPLES}.")
+        raise ConfigError(
+            f"window_samples is {window_samples}; it must lie in 1 to {LONGEST_WINDOW_SAMPLES}."
+        )
     missing = -signal.size % window_samples
     covered = np.arange(signal.size + missing) < signal.size
     filled = np.pad(signal, (0, missing), mode="edge") if signal.size else signal

@@ -31,7 +31,8 @@ def bundle_pretrained(run: Pretraining, corpus_folder: Path, folder: Path, *, na
     """
     if not run.finished:
         raise BundleError(
-            f"the run is at step {run.step} of {run.config.pretraining.n_steps}; run 'heartbert pretrain' again to continue it."
+            f"the run is at step {run.step} of {run.config.pretraining.n_steps}; run 'heartbert pretrain' again to "
+            "continue it."
         )
     corpus = json.loads((corpus_folder / MANIFEST_FILE).read_text(encoding="utf-8"))
     last = json.loads((run.folder / LOG_FILE).read_text(encoding="utf-8").splitlines()[-1])

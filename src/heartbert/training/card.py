@@ -2,6 +2,8 @@
 
 from typing import Any
 
+# Lines of a Markdown table cannot be broken.
+# ruff: noqa: E501
 _TEMPLATE = """\
 ---
 license: apache-2.0

@@ -74,7 +74,7 @@ class PretrainingConfig:
     rows_per_step: int
     """Rows of `max_tokens` tokens a step."""
     learning_rate: float
-    """Peak learning rate; warm-up over 200 steps, linear decay to 0 over the last fifth."""
+    """Peak learning rate; warm-up over 200 steps or a tenth of them, linear decay to 0 over the last fifth."""
     weight_decay: float
     """Decoupled weight decay of AdamW on matrices."""
     span_share: float
@@ -140,13 +140,15 @@ def read_config(source: str | Path) -> Config:
         If the file cannot be read, or a table or key is unknown, missing or of the wrong type.
     """
     if source in PRESETS:
-        text = resources.files("heartbert.training").joinpath("presets", f"{source}.toml").read_text(encoding="utf-8")
+        preset = resources.files("heartbert.training").joinpath("presets", f"{source}.toml")
+        text = preset.read_text(encoding="utf-8")
     else:
         try:
             text = Path(source).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"settings '{source}' cannot be read ({error}); give one of {', '.join(PRESETS)} or the path of a TOML file."
+                f"settings '{source}' cannot be read ({error}); give one of {', '.join(PRESETS)} or the "
+                "path of a TOML file."
             ) from error
     try:
         tables = tomllib.loads(text)
@@ -165,7 +167,9 @@ def config_from_tables(tables: dict[str, Any], name: str) -> Config:
     """
     known = {field.name: field.type for field in fields(Config)}
     _refuse_unknown(tables.keys(), known, f"{name}: unknown table")
-    parts = {table: _read_table(kind, tables.get(table), f"{name}: [{table}]") for table, kind in known.items()}
+    parts = {
+        table: _read_table(kind, tables.get(table), f"{name}: [{table}]") for table, kind in known.items()
+    }
     return Config(**parts)
 
 

@@ -1,12 +1,13 @@
-"""Recordings -> corpus: one folder with the token ids of many leads, and the codebook and tokenizer that made them."""
+"""Recordings -> corpus: the token ids of many leads, with the codebook and tokenizer that made them."""
 
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,24 @@ from heartbert.signals.scaling import PIECE_S, ScalingRule, join_ranges, piece_r
 from heartbert.text import to_text
 from heartbert.tokens import TOKENIZER_FILE, Tokenizer, train_tokenizer
 from heartbert.training.config import Config
-from heartbert.training.corpus import LEADS_FILE, MANIFEST_FILE, TOKENS_FILE, Corpus, Lead, Progress, no_progress, open_corpus
+from heartbert.training.corpus import (
+    LEADS_FILE,
+    MANIFEST_FILE,
+    TOKENS_FILE,
+    Corpus,
+    Lead,
+    Progress,
+    no_progress,
+    open_corpus,
+)
+
+Found = TypeVar("Found")
+Windows = Callable[[Lead], Iterator[str]]
+"""Gives the texts of a lead's windows."""
 
 # A lead with less scorable signal than this teaches nothing about rhythm, in seconds.
 _SHORTEST_S = 5.0
+
 
 def find_records(folder: Path) -> list[Path]:
     """List the recordings below a folder, sorted: every ``.hea``, ``.edf`` and ``.bdf`` file.
@@ -63,7 +78,9 @@ class CorpusPlan:
     n_workers: int = 1
 
 
-def build_corpus(plan: CorpusPlan, folder: Path, config: Config, *, progress: Progress = no_progress) -> Corpus:
+def build_corpus(
+    plan: CorpusPlan, folder: Path, config: Config, *, progress: Progress = no_progress
+) -> Corpus:
     """Turn recordings into a corpus folder.
 
     Codebook and merges are fitted on the training records only. Windows with a sample that cannot be scored
@@ -88,12 +105,16 @@ def build_corpus(plan: CorpusPlan, folder: Path, config: Config, *, progress: Pr
         If the vocabulary does not fit 16 bits, or no training record is left.
     """
     if config.tokenizer.n_tokens > 1 << 16:
-        raise ConfigError(f"n_tokens is {config.tokenizer.n_tokens}; a corpus holds ids up to 65535. Lower n_tokens.")
+        raise ConfigError(
+            f"n_tokens is {config.tokenizer.n_tokens}; a corpus holds ids up to 65535. Lower n_tokens."
+        )
     with replacing_folder(folder) as building:
         scaled_path = building / "scaled.u16"
         scaled_leads = _write_scaled(plan, scaled_path, config, progress=progress)
         if all(lead.held_out for lead in scaled_leads):
-            raise ConfigError("no training record is left: all are held out or too short. Give more recordings.")
+            raise ConfigError(
+                "no training record is left: all are held out or too short. Give more recordings."
+            )
         scaled = np.memmap(scaled_path, dtype=np.uint16, mode="r")
         training = [lead for lead in scaled_leads if not lead.held_out]
         codebook = fit_lloyd_max(_histogram(scaled, training), config.codebook.n_levels)
@@ -131,7 +152,9 @@ def _write_scaled(plan: CorpusPlan, path: Path, config: Config, *, progress: Pro
     return leads
 
 
-def _map_in_order(function, items, n_workers):  # type: ignore[no-untyped-def]
+def _map_in_order(
+    function: Callable[[Path], Found], items: Sequence[Path], n_workers: int
+) -> Iterator[Found]:
     """Map over items in their order, in this process or in several."""
     if n_workers == 1:
         yield from map(function, items)
@@ -187,10 +210,9 @@ def _windows(
         yield to_text(levels[start : start + window_samples])
 
 
-Windows = Callable[[Lead], Iterator[str]]
-
-
-def _fit_tokenizer(windows: Windows, leads: Sequence[Lead], config: Config, *, progress: Progress) -> Tokenizer:
+def _fit_tokenizer(
+    windows: Windows, leads: Sequence[Lead], config: Config, *, progress: Progress
+) -> Tokenizer:
     """Learn merges from every n-th window, as many as the settings allow."""
     settings = config.tokenizer
     n_samples = sum(lead.n_samples for lead in leads)
@@ -219,9 +241,7 @@ def _write_tokens(
             progress("encoding", number / len(leads))
             pieces = np.concatenate(tokenizer.pieces(list(windows(lead)))).astype(np.uint16)
             pieces.tofile(file)
-            encoded.append(
-                Lead(lead.record, lead.subject_id, lead.lead, lead.held_out, position, pieces.size, lead.n_samples)
-            )
+            encoded.append(replace(lead, first=position, length=pieces.size))
             position += pieces.size
     return encoded
 

@@ -96,7 +96,11 @@ class TrainedHead:
 
 
 def train_head(
-    training: Sequence[AnnotatedBeats], validation: Sequence[AnnotatedBeats], config: HeartbeatsConfig, *, seed: int
+    training: Sequence[AnnotatedBeats],
+    validation: Sequence[AnnotatedBeats],
+    config: HeartbeatsConfig,
+    *,
+    seed: int,
 ) -> TrainedHead:
     """Train one head; the training epoch with the best macro-F1 on the validation recordings is kept.
 
@@ -211,13 +215,13 @@ def _draw_batch(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw sequences of beats; each comes with the usual beat of the minutes around it, as when classifying."""
     crops = [_draw_crop(training, rr, rng) for _ in range(_CROPS_PER_BATCH)]
-    embeddings, usual, intervals, labels = zip(*crops, strict=True)
-    return tuple(torch.from_numpy(np.stack(part)) for part in (embeddings, usual, intervals, labels))  # type: ignore[return-value]
+    embeddings, usual, intervals, labels = (torch.stack(part) for part in zip(*crops, strict=True))
+    return embeddings, usual, intervals, labels
 
 
 def _draw_crop(
     training: Sequence[AnnotatedBeats], rr: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], ...]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     number = int(rng.integers(len(training)))
     beats = training[number]
     n_beats = min(_CROP_BEATS, beats.r_peaks.size)
@@ -230,7 +234,8 @@ def _draw_crop(
     embeddings = np.pad(beats.embeddings[rows].astype(np.float32), [*padding, (0, 0)])
     intervals = np.pad(rr[number][rows], [*padding, (0, 0)])
     labels = np.pad(beats.labels[rows], padding, constant_values=_UNLABELLED)
-    return embeddings, usual_beat(around)[None], intervals, labels
+    usual = usual_beat(around)[None]
+    return tuple(torch.from_numpy(part) for part in (embeddings, usual, intervals, labels))  # type: ignore[return-value]
 
 
 def _copy(network: BeatSequenceHead) -> BeatSequenceHead:

@@ -18,8 +18,8 @@ class Masking:
     Attributes
     ----------
     span_share : float
-        Share of the tokens hidden in spans. A single hidden token is given away by its two neighbours (a trigram
-        count restores it better than a small transformer); a span as long as a wave is not.
+        Share of the tokens hidden in spans. A single hidden token is given away by its two neighbours (a
+        trigram count restores it better than a small transformer); a span as long as a wave is not.
     random_share : float
         Share of the tokens hidden one by one.
     shortest_samples, longest_samples : int
@@ -70,7 +70,7 @@ class Masking:
         n_vocabulary: int,
         rng: np.random.Generator,
     ) -> None:
-        """Hide spans of one row in place until their share is reached; `ends` counts samples up to each token."""
+        """Hide spans of one row in place until their share is reached; `ends` count samples to each token."""
         wanted = self.span_share * shown.size
         n_hidden = 0
         while n_hidden < wanted:
@@ -85,8 +85,12 @@ class Masking:
 
 
 def _disguise(
-    token_ids: npt.NDArray[np.int64], fate: npt.NDArray[np.float64], n_vocabulary: int, rng: np.random.Generator
+    token_ids: npt.NDArray[np.int64],
+    fate: npt.NDArray[np.float64],
+    n_vocabulary: int,
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.int64]:
     """Show each token as <mask>, a random token or itself, by its `fate` in [0, 1)."""
     random_ids = rng.integers(len(SPECIAL_TOKENS), n_vocabulary, size=token_ids.shape)
-    return np.where(fate < _SHOWN_AS_MASK, MASK_ID, np.where(fate < _SHOWN_AS_MASK + _REPLACED, random_ids, token_ids))
+    disguised = np.where(fate < _SHOWN_AS_MASK + _REPLACED, random_ids, token_ids)
+    return np.where(fate < _SHOWN_AS_MASK, MASK_ID, disguised)

@@ -60,7 +60,8 @@ class RowSampler:
         long_enough = [lead for lead in leads if lead.length >= self._width]
         if not long_enough:
             raise ConfigError(
-                f"no lead of corpus '{corpus.folder.name}' has {self._width} tokens, one row. Lower max_tokens or give longer recordings."
+                f"no lead of corpus '{corpus.folder.name}' has {self._width} tokens, one row. Lower max_tokens or give "
+                "longer recordings."
             )
         self._firsts = np.array([lead.first for lead in long_enough])
         self._ends = np.cumsum([lead.length - self._width + 1 for lead in long_enough])
@@ -192,8 +193,10 @@ class Pretraining:
     def _batch(self, rows: RowSampler, rng: np.random.Generator) -> Batch:
         token_ids = rows.draw(self.config.pretraining.rows_per_step, rng)
         shown, hidden = self._masking.hide(token_ids, self._lengths, rng)
-        to_device = lambda array: torch.from_numpy(array).to(self.device, non_blocking=True)  # noqa: E731
-        return Batch(to_device(shown), to_device(hidden), to_device(token_ids[hidden]))
+        shown_ids, hidden_mask, targets = (
+            torch.from_numpy(array).to(self.device, non_blocking=True) for array in (shown, hidden, token_ids[hidden])
+        )
+        return Batch(shown_ids, hidden_mask, targets)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy in nats, averaged over hidden tokens; the head sees hidden positions only."""
@@ -230,11 +233,14 @@ class Pretraining:
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         if state["config"]["encoder"] != asdict(self.config.encoder):
             raise BundleError(
-                f"the checkpoint in '{self.folder.name}' has an encoder of other settings. Give those, or another folder."
+                f"the checkpoint in '{self.folder.name}' has an encoder of other settings. Give those, or "
+                "another folder."
             )
         missing, _ = self.model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=False)
         if set(missing) - set(self.model.all_tied_weights_keys):
-            raise BundleError(f"the checkpoint in '{self.folder.name}' lacks weights: {missing[0]}. Start the run again.")
+            raise BundleError(
+                f"the checkpoint in '{self.folder.name}' lacks weights: {missing[0]}. Start the run again."
+            )
         _restore_state(self._optimizer, load_file(folder / OPTIMIZER_FILE))
         self.step, self.seconds = state["step"], state["seconds"]
         _cut_log(self.folder / LOG_FILE, self.step)
@@ -242,14 +248,18 @@ class Pretraining:
 
 def learning_rate_share(step: int, n_steps: int) -> float:
     """Return the share of the peak learning rate at a step: warm-up, constant, linear decay."""
+    warmup_steps = min(_WARMUP_STEPS, max(1, n_steps // 10))
     decay_steps = max(1.0, _DECAY_SHARE * n_steps)
-    return min(1.0, (step + 1) / _WARMUP_STEPS, (n_steps - step) / decay_steps)
+    return min(1.0, (step + 1) / warmup_steps, (n_steps - step) / decay_steps)
 
 
 def _build_optimizer(model: PreTrainedModel, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": weight_decay},
+        {
+            "params": [parameter for parameter in parameters if parameter.ndim >= 2],
+            "weight_decay": weight_decay,
+        },
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from heartbert.predictions.heartbeats import (
+    BEAT_PARTS_S,
+    BEATS_PER_SEQUENCE,
+    HeartbeatHead,
+    beat_intervals,
+    build_network,
+    classify_heartbeats,
+)
+
+
+@pytest.fixture
+def head() -> HeartbeatHead:
+    torch.manual_seed(0)
+    return HeartbeatHead(build_network(12, n_units=8, dropout=0.0).eval(), 1)
+
+
+def beats(n_beats: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_beats, 12)).astype(np.float16), np.cumsum(rng.integers(250, 330, n_beats))
+
+
+@pytest.mark.parametrize("n_beats", [0, 1, 2, 37, BEATS_PER_SEQUENCE + 1])
+def test_classify_heartbeats_gives_probabilities_for_any_number_of_beats(head: HeartbeatHead, n_beats: int) -> None:
+    """A recording may hold no beat at all, one, or more than fit one sequence."""
+    embeddings, r_peaks = beats(n_beats)
+
+    probabilities = classify_heartbeats(head, embeddings, r_peaks)
+
+    assert probabilities.shape == (n_beats, 5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_classify_heartbeats_does_not_depend_on_beats_far_away(head: HeartbeatHead) -> None:
+    """Long recordings are cut into sequences; what happens hours later must not change a beat."""
+    embeddings, r_peaks = beats(3 * BEATS_PER_SEQUENCE)
+    changed = embeddings.copy()
+    changed[-200:] = 5.0
+
+    before = classify_heartbeats(head, embeddings, r_peaks)
+    after = classify_heartbeats(head, changed, r_peaks)
+
+    np.testing.assert_array_equal(before[:BEATS_PER_SEQUENCE], after[:BEATS_PER_SEQUENCE])
+    assert not np.array_equal(before[-200:], after[-200:])
+
+
+def test_beat_intervals_lie_around_the_r_peak() -> None:
+    """The parts are the P wave, the QRS complex and the T wave, at 360 Hz."""
+    starts, stops = beat_intervals(np.array([1000]))
+
+    np.testing.assert_array_equal(starts, [[899, 978, 1029]])
+    np.testing.assert_array_equal(stops, [[978, 1029, 1158]])
+    assert len(BEAT_PARTS_S) == 3
+
+
+def test_network_learns_one_batch_by_heart() -> None:
+    """A head that cannot overfit eight beats is wired wrongly."""
+    torch.manual_seed(0)
+    network = build_network(12, n_units=16, dropout=0.0)
+    embeddings, rr, labels = torch.randn(1, 8, 12), torch.randn(1, 8, 6), torch.arange(8)[None] % 5
+    usual = embeddings.median(dim=1, keepdim=True).values
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+
+    for _ in range(80):
+        loss = torch.nn.functional.cross_entropy(network(embeddings, usual, rr)[0], labels[0])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    assert loss.item() < 0.05

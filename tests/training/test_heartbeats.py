@@ -1,0 +1,108 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from heartbert.bundle import load_bundle
+from heartbert.errors import ConfigError, LeakageError, RecordFormatError
+from heartbert.training.bundling import bundle_with_heartbeats
+from heartbert.training.config import read_config
+from heartbert.training.heartbeats import AnnotatedBeats, embed_annotated, train_head, train_heads
+from tests.synthetic import write_annotated
+
+SETTINGS = replace(read_config("tiny").heartbeats, n_training_epochs=60, learning_rate=1e-2)
+
+
+def separable(record: str, *, n_beats: int = 600, seed: int = 0) -> AnnotatedBeats:
+    """Return beats whose class can be read off one number of their embedding."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(4, size=n_beats, p=[0.7, 0.1, 0.1, 0.1])
+    embeddings = rng.normal(0, 0.1, (n_beats, 6)).astype(np.float16)
+    embeddings[np.arange(n_beats), labels] += 1
+    r_peaks = np.cumsum(rng.integers(280, 300, n_beats))
+    return AnnotatedBeats(record, r_peaks, embeddings, labels, r_peaks / 360.0, labels)
+
+
+def test_embed_annotated_labels_detected_beats_by_the_annotation(tiny_pretrained: Path, tiny_database: Path) -> None:
+    """The head learns from beats as it will meet them: found by the detector."""
+    bundle = load_bundle(tiny_pretrained)
+    annotation = wfdb.rdann(str(tiny_database / "a"), "atr")
+
+    beats = embed_annotated(bundle, tiny_database / "a.hea", layer=1)
+
+    assert beats.reference_s.size == annotation.sample.size
+    assert (beats.labels >= 0).sum() >= 0.95 * annotation.sample.size
+    assert set(np.unique(beats.labels)) <= {-1, 0, 2}
+    assert beats.embeddings.shape == (beats.r_peaks.size, 3 * 32)
+
+
+def test_embed_annotated_refuses_an_annotation_without_beats(tiny_pretrained: Path, tmp_path: Path) -> None:
+    """A rhythm file given by mistake must not train anything."""
+    path = write_annotated(tmp_path, "x", seed=0, duration_s=5.0)
+    wfdb.wrann("x", "atr", np.array([10]), ["+"], fs=360, write_dir=str(tmp_path))
+
+    with pytest.raises(RecordFormatError, match=r"'x.atr' annotates no beat"):
+        embed_annotated(load_bundle(tiny_pretrained), path, layer=1)
+
+
+def test_train_head_learns_classes_that_the_embedding_shows() -> None:
+    """If the embedding gives the class away, the head must find it."""
+    trained = train_head([separable("a")], [separable("b", seed=1)], SETTINGS, seed=0)
+
+    assert trained.scores["macro_f1"] > 0.9
+    assert len(trained.curve) == SETTINGS.n_training_epochs
+    assert max(trained.curve) == trained.scores["macro_f1"]
+
+
+def test_train_head_gives_the_same_head_for_the_same_seed() -> None:
+    """Results must come out again."""
+    first, second = (train_head([separable("a")], [separable("b", seed=1)], SETTINGS, seed=4) for _ in range(2))
+
+    assert first.scores == second.scores
+    assert first.curve == second.curve
+
+
+def test_train_head_takes_recordings_shorter_than_a_crop() -> None:
+    """Short recordings are filled up and the filling is not learnt from."""
+    trained = train_head([separable("a", n_beats=40)], [separable("b", n_beats=30, seed=1)], SETTINGS, seed=0)
+
+    assert np.isfinite(trained.scores["macro_f1"])
+
+
+def test_train_head_refuses_to_train_without_validation() -> None:
+    """Without validation subjects there is nothing to choose the training epoch by."""
+    with pytest.raises(ConfigError, match="1 training and 0 validation recordings"):
+        train_head([separable("a")], [], SETTINGS, seed=0)
+
+
+def test_train_heads_returns_heads_by_validation_score() -> None:
+    """The median ships, so that luck with a seed is not sold as quality."""
+    settings = replace(SETTINGS, n_seeds=3, n_training_epochs=2)
+
+    scores = [one.scores["macro_f1"] for one in train_heads([separable("a")], [separable("b", seed=1)], settings)]
+
+    assert scores == sorted(scores)
+    assert len(scores) == 3
+
+
+def test_bundle_with_heartbeats_refuses_a_recording_on_both_sides(
+    tiny_pretrained: Path, tiny_database: Path, tmp_path: Path
+) -> None:
+    """The most common way to fool oneself must be an error, not a warning."""
+    paths = [tiny_database / "a.hea", tiny_database / "b.hea"]
+
+    with pytest.raises(LeakageError, match="1 recordings in both training and test, first 'b'"):
+        bundle_with_heartbeats(tiny_pretrained, (paths, paths[1:]), tmp_path / "x", SETTINGS)
+    assert not (tmp_path / "x").exists()
+
+
+def test_bundle_with_heartbeats_writes_a_card_with_the_scores_of_all_seeds(tiny_bundle: Path) -> None:
+    """The card says what the head scores and on whom, in numbers taken from the manifest."""
+    card = (tiny_bundle / "README.md").read_text()
+    scores = load_bundle(tiny_bundle).manifest["heartbeat_scores"]
+
+    assert "Research software, not a medical device" in card
+    assert f"| macro_f1 | {scores['macro_f1']:.3f} |" in card
+    assert "Trained on MIT-BIH records a, b" in card
