@@ -104,6 +104,12 @@ def test_read_edf_delivers_digital_values_when_uncalibrated(write_edf: WriteEdf)
     assert channel.read().max() > 20000
 
 
+def test_read_edf_keeps_a_signal_whose_label_only_resembles_annotations(write_edf: WriteEdf) -> None:
+    """Only the exact label marks annotations; another one must not shift the signals after it."""
+    path = _patch(write_edf([*ONE, ("Resp", 200, "", WAVE)]), 256, b" EDF Annotations")
+    assert [channel.name for channel in read_edf(path).channels] == ["EDF Annotations", "Resp"]
+
+
 def test_read_edf_accepts_unknown_number_of_records(write_edf: WriteEdf) -> None:
     """-1 means that the recorder did not close the file."""
     assert read_edf(_patch(write_edf(ONE), 236, b"-1      ")).channels[0].n_samples == 2000

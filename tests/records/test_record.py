@@ -25,6 +25,12 @@ def test_channel_read_clips_to_its_samples_and_applies_the_factor() -> None:
     assert channel.duration_s == 0.5
 
 
+def test_array_source_gives_nan_for_values_that_are_no_samples() -> None:
+    """Missing samples have one form, whatever stands in the file."""
+    values = np.array([1.0, np.inf, 1e300, np.nan])
+    np.testing.assert_array_equal(ArraySource(values).read(0, 4), [1, np.nan, np.nan, np.nan])
+
+
 def test_lead_chooses_by_preference_when_no_name_is_given() -> None:
     """Record 114 of mitdb stores MLII second; it must still be the default."""
     assert _record("V5", "MLII").lead().name == "MLII"

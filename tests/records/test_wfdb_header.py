@@ -67,6 +67,7 @@ def test_read_header_refuses_segments_outside_its_folder(tmp_path: Path, name: s
         (f"rec 1 360 -5\n{LINE}\n", "number of samples is '-5'"),
         (f"rec 2 360 10\n{LINE}\n", "states 2 signals but 1 lines follow"),
         ("rec/2 1 360 10\nseg 10\n", "states 2 segments but 1 lines follow"),
+        ("rec/ 1 360 10\nseg 10\n", "a record is named 'NAME' or 'NAME/N_SEGMENTS'"),
         ("rec/0 1 360 10\n", "no valid WFDB header"),
         ("rec 1 360 10 99:99:99\n" + LINE, "no valid WFDB header"),
         ("rec 1 360 10\nrec.dat\n", "no valid WFDB header"),

@@ -1,7 +1,6 @@
 """Leads held in memory, and waves of known frequency."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -9,20 +8,6 @@ import pytest
 
 from heartbert.records.record import ArraySource, Channel
 from heartbert.signals.filtering import BandPass
-
-
-@dataclass
-class WatchedSource:
-    """Samples in memory that note how many are read at once."""
-
-    values: npt.NDArray[np.float32]
-    reads: list[int] = field(default_factory=list)
-
-    def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Return samples ``start <= index < stop`` and note their number."""
-        part = self.values[start:stop]
-        self.reads.append(part.size)
-        return part
 
 
 @pytest.fixture(scope="session")

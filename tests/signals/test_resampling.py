@@ -12,7 +12,23 @@ from hypothesis import strategies as st
 from heartbert.errors import SignalValueError
 from heartbert.signals.resampling import TARGET_FS, n_resampled, rate_ratio, resample, support_samples
 
-RATES = [50.0, 100.0, 125.0, 128.0, 200.0, 250.0, 256.0, 257.3, 300.0, 1000 / 3, 360.0, 500.0, 999.9, 1000.0, 2000.0]
+RATES = [
+    50.0,
+    100.0,
+    125.0,
+    128.0,
+    200.0,
+    250.0,
+    256.0,
+    257.3,
+    300.0,
+    1000 / 3,
+    360.0,
+    500.0,
+    999.9,
+    1000.0,
+    2000.0,
+]
 
 
 @pytest.mark.parametrize("fs", RATES)
@@ -32,7 +48,9 @@ def test_resample_preserves_frequency_and_phase_of_a_sine(
     resampled = resample(sine(7.0, fs, 10.0), fs)
 
     inner = slice(180, -180)
-    assert resampled[inner] == pytest.approx(sine(7.0, TARGET_FS, resampled.size / TARGET_FS)[inner], abs=2e-3)
+    assert resampled[inner] == pytest.approx(
+        sine(7.0, TARGET_FS, resampled.size / TARGET_FS)[inner], abs=2e-3
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -60,7 +78,7 @@ def test_resample_keeps_the_ends_of_a_straight_line() -> None:
     """The library takes a signal to be zero outside its ends, which would ring there."""
     resampled = resample(np.arange(250, dtype=np.float32), 250.0)
 
-    assert resampled == pytest.approx(np.arange(360) / 1.44, abs=0.05)
+    assert resampled == pytest.approx(np.arange(360) / 1.44, abs=1e-2)
 
 
 def test_resample_returns_a_copy_at_360_hz() -> None:
@@ -83,7 +101,9 @@ def test_resample_accepts_a_single_sample() -> None:
 @pytest.mark.parametrize("fs", [0.0, -250.0, float("nan"), float("inf")])
 def test_resample_refuses_an_impossible_rate(fs: float) -> None:
     """A wrong rate gives plausible beats at wrong times, so it must not pass."""
-    with pytest.raises(SignalValueError, match=r"sampling frequency is .* Hz; it must be positive and finite"):
+    with pytest.raises(
+        SignalValueError, match=r"sampling frequency is .* Hz; it must be positive and finite"
+    ):
         resample(np.zeros(10, dtype=np.float32), fs)
 
 
@@ -115,5 +135,5 @@ def test_support_covers_what_a_sample_depends_on() -> None:
 
     difference = resample(signal, 250.0) - resample(changed, 250.0)
 
-    assert np.abs(difference[n_resampled(2000, ratio) :]).max() < 1e-4
+    assert np.abs(difference[n_resampled(2000, ratio) :]).max() < 1e-5
     assert support_samples(rate_ratio(360.0)) == 0

@@ -14,6 +14,7 @@ import typer
 from heartbert.cli.analyze import analyze
 from heartbert.cli.demo import demo
 from heartbert.cli.inspect import inspect
+from heartbert.cli.train import corpus_build, pretrain, train_heartbeats
 from heartbert.errors import HeartbertError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -66,9 +67,11 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-for _command in (inspect, analyze, demo):
+corpus_app = typer.Typer(no_args_is_help=True, help="Build the corpus that an encoder is pre-trained on.")
+corpus_app.command("build")(one_line_errors(corpus_build))
+app.add_typer(corpus_app, name="corpus")
+for _command in (inspect, analyze, demo, pretrain, train_heartbeats):
     app.command()(one_line_errors(_command))
-# Commands that train come here, from their own modules.
 
 
 def run() -> None:

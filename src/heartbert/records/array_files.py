@@ -1,6 +1,5 @@
 """Stage 1 of 7: record file -> Record. NumPy arrays: npy and npz."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ def read_npy(path: Path, *, fs: float | None = None, unit: str | None = None) ->
     """
     try:
         values = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # numpy lets errors of many kinds through
         raise _unreadable(path, error) from error
     leads = _leads(path.name, values)
     return table_record(path, Columns(dict(zip(numbered_names(len(leads)), leads, strict=True))), fs=fs, unit=unit)
@@ -58,7 +57,7 @@ def read_npz(path: Path, *, fs: float | None = None, unit: str | None = None) ->
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy and zipfile let errors of many kinds through
         raise _unreadable(path, error) from error
     stored = arrays.pop("fs", None)
     if stored is not None:

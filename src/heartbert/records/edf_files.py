@@ -15,7 +15,7 @@ from edfio.edf_header import AnonymizedDateError
 
 from heartbert.errors import RecordFormatError
 from heartbert.records.limits import check_fs, check_same_fs
-from heartbert.records.record import Channel, Record
+from heartbert.records.record import Channel, Record, as_samples
 from heartbert.records.units import UNKNOWN_UNIT, Delivery, deliver
 
 EDF_START = b"0       "
@@ -120,7 +120,7 @@ class DataRecordSource:
         digital = _integers(np.ascontiguousarray(rows).reshape(-1, self.sample_bytes))
         skip = start % per_record
         values = digital[skip : skip + stop - start] * self.gain + self.offset
-        return np.asarray(values, dtype=np.float32)
+        return as_samples(values)
 
 
 def _integers(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -152,7 +152,7 @@ def _read_layout(path: Path) -> _Layout:
         )
     first = _BEFORE_N_SAMPLES_BYTES * n_signals
     counts = [signals[first + 8 * i : first + 8 * i + 8] for i in range(n_signals)]
-    labels = [signals[_LABEL_BYTES * i : _LABEL_BYTES * (i + 1)].decode("latin-1").strip() for i in range(n_signals)]
+    labels = [signals[_LABEL_BYTES * i : _LABEL_BYTES * (i + 1)].decode("latin-1").rstrip() for i in range(n_signals)]
     layout = _Layout(
         name=path.name,
         is_bdf=is_bdf,
@@ -256,7 +256,7 @@ def _channel(
     unit: str | None,
 ) -> Channel:
     """Return one ordinary signal."""
-    name, n_samples = layout.labels[number], layout.samples_per_record[number]
+    name, n_samples = layout.labels[number].strip(), layout.samples_per_record[number]
     fs = check_fs(n_samples / layout.record_s, f"{layout.name}, signal '{name}'")
     delivery, gain, offset = _calibration(layout, name, signal, unit)
     first = sum(layout.samples_per_record[:number]) * layout.sample_bytes

@@ -69,8 +69,8 @@ def _blocks(file: Any) -> Iterator[npt.NDArray[np.float64]]:
 
 def _numbers(column: Any) -> npt.NDArray[np.float64]:
     """Return a column as float64; timestamps in seconds, null as NaN."""
-    scale = 1.0
     if pa.types.is_timestamp(column.type):
-        column, scale = column.cast(pa.timestamp("us")).cast(pa.int64()), 1e-6
-    numbers: npt.NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) * scale
+        seconds: npt.NDArray[np.float64] = _numbers(column.cast(pa.timestamp("us")).cast(pa.int64())) * 1e-6
+        return seconds
+    numbers: npt.NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return numbers

@@ -22,6 +22,14 @@ class SampleSource(Protocol):
         ...
 
 
+def as_samples(values: npt.NDArray[np.generic], factor: float = 1.0) -> npt.NDArray[np.float32]:
+    """Return values times `factor` as float32; what is infinite or beyond float32 is missing, so NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples = np.asarray(values, dtype=np.float32) * np.float32(factor)
+    samples[~np.isfinite(samples)] = np.nan
+    return samples
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """Samples held in memory or in a memory map, each multiplied by `factor` when read."""
@@ -30,8 +38,8 @@ class ArraySource:
     factor: float = 1.0
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Return samples ``start <= index < stop`` as float32."""
-        return np.asarray(self.values[start:stop], dtype=np.float32) * np.float32(self.factor)
+        """Return samples ``start <= index < stop`` as float32; missing ones are NaN."""
+        return as_samples(self.values[start:stop], self.factor)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from heartbert.errors import RecordFormatError
 from heartbert.records.limits import check_fs, check_same_fs
-from heartbert.records.record import ArraySource, Channel, Record
+from heartbert.records.record import ArraySource, Channel, Record, as_samples
 from heartbert.records.temporary import temporary_table
 from heartbert.records.units import deliver, split_unit
 
@@ -143,7 +143,8 @@ def fs_of_times(path: Path, name: str, times: npt.NDArray[np.generic]) -> float:
         )
     first, last = float(times[0]), float(times[-1])
     step = (last - first) / (len(times) - 1)
-    deviation = _deviation(path, name, times, step=step)
+    with np.errstate(invalid="ignore"):
+        deviation = _deviation(path, name, times, step=step)
     fs = check_fs(1 / (step * scale), f"{path.name}, column '{name}'")
     if fs < _LEAST_FS:
         raise RecordFormatError(
@@ -190,7 +191,7 @@ def spool(names: Sequence[str], blocks: Iterable[npt.NDArray[np.float64]]) -> Co
     kept = [i for i in range(len(names)) if i != at]
     with temporary_table(len(kept), np.float32) as signals, temporary_table(1, np.float64) as times:
         for block in blocks:
-            signals.append(np.where(np.isfinite(block), block, np.nan)[:, kept])
+            signals.append(as_samples(block[:, kept]))
             if at is not None:
                 times.append(block[:, [at]])
         table, clock = signals.values(), times.values()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from heartbert.errors import RecordFormatError
 from heartbert.records.limits import check_fs
-from heartbert.records.record import ArraySource, Channel, Record, SampleSource
+from heartbert.records.record import ArraySource, Channel, Record, SampleSource, as_samples
 from heartbert.records.units import Delivery, deliver
 from heartbert.records.wfdb_header import FIXED_FORMATS, NO_FILE, SignalLine, WfdbHeader, read_header
 from heartbert.records.wfdb_library import wfdb
@@ -72,7 +72,7 @@ class SignalFileSource:
         if signal.size and first < last:
             stored = _read_frames(self.record_path, self.number, first, last)
             stored = stored[start % self.samples_per_frame :][: signal.size]
-            signal[: stored.size] = stored * self.factor
+            signal[: stored.size] = as_samples(stored, self.factor)
         return signal
 
 
@@ -128,7 +128,7 @@ def _source(header: WfdbHeader, number: int, n_frames: int, delivery: Delivery) 
     skew, spf = line.skew_frames, line.samples_per_frame
     if header.n_frames is not None and line.storage != "8":
         return SignalFileSource(header.record_path, number, n_frames, spf, skew, delivery.factor)
-    signal = _read_frames(header.record_path, number, 0, header.n_frames)[skew * spf :].astype(np.float32)
+    signal = _read_frames(header.record_path, number, 0, header.n_frames)[skew * spf :]
     return ArraySource(np.pad(signal, (0, skew * spf), constant_values=np.nan), delivery.factor)
 
 

@@ -211,8 +211,13 @@ def _check_lines(path: Path, lines: Sequence[str], *, segmented: bool, n_signals
             f"{path.name}: the record has 0 signals; at least 1 is needed. "
             "A header of annotations alone cannot be analysed; choose another record"
         )
-    name = lines[0].split()[0]
-    n_lines = int(name.partition("/")[2]) if re.fullmatch(r"[^/]+/\d{1,9}", name, re.ASCII) else n_signals
+    name = re.fullmatch(r"[^/]+(?:/(\d{1,9}))?", lines[0].split()[0], re.ASCII)
+    if name is None:
+        raise RecordFormatError(
+            f"{path.name} starts with '{lines[0][:80]}'; a record is named 'NAME' or 'NAME/N_SEGMENTS'. "
+            "Correct the header or download it again"
+        )
+    n_lines = n_signals if name[1] is None else int(name[1])
     if len(lines) - 1 != n_lines:
         raise RecordFormatError(
             f"{path.name}: the first line states {n_lines} {'segments' if segmented else 'signals'} but "

@@ -29,8 +29,9 @@ class BandPass:
 
     Notes
     -----
-    0.5-40 Hz is the band of ECG monitoring. It takes out 50 and 60 Hz and brings databases that were
-    stored filtered (PTB-XL excerpts, the 2017 challenge) and unfiltered (MIT-BIH) into one band.
+    0.5-40 Hz is the band of ECG monitoring. It leaves 8 % of 50 Hz, 0.3 % of 60 Hz and less than 0.1 % of what
+    lies below 0.05 Hz, and brings databases that were stored filtered (PTB-XL excerpts, the 2017 challenge) and
+    unfiltered (MIT-BIH) into one band.
     """
 
     low_hz: float

@@ -15,6 +15,9 @@ from heartbert.signals.resampling import TARGET_FS, n_resampled, rate_ratio, res
 # Context in seconds that a block brings on both sides, beyond what the filters need: the beat detector
 # settles in it.
 CONTEXT_S = 5.0
+# Longest gap in seconds that a straight line bridges. Both ends of a longer one need not lie in the same block's
+# context, so there each end is held: a scorable sample is filtered alike in every block.
+_LONGEST_BRIDGED_S = CONTEXT_S
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def _read_extended(
     codes = find_unscorable(raw, channel.fs, low=low, high=high)
     widened = spread(codes == 1, round(SPREAD_S * channel.fs))
     codes[widened & (codes == 0)] = 1
-    signal = _fill_gaps(raw)
+    signal = _fill_gaps(raw, round(_LONGEST_BRIDGED_S * channel.fs))
     before, after = max(0, inside_start - start), max(0, stop - inside_stop)
     if signal.size > 1:
         signal = np.pad(signal, (before, after), mode="reflect", reflect_type="odd")
@@ -122,14 +125,19 @@ def _read_extended(
     return signal[offset : offset + stop - start], codes[offset : offset + stop - start]
 
 
-def _fill_gaps(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Replace missing samples by a straight line between their neighbours, or 0 where all are missing."""
+def _fill_gaps(signal: npt.NDArray[np.float32], n_bridged: int) -> npt.NDArray[np.float32]:
+    """Replace missing samples: by a straight line in gaps up to `n_bridged`, else by the nearest sample, or 0."""
     finite = np.isfinite(signal)
     if finite.all():
         return signal
     if not finite.any():
         return np.zeros_like(signal)
-    index = np.arange(signal.size)
+    present, missing = np.flatnonzero(finite), np.flatnonzero(~finite)
+    after = np.searchsorted(present, missing)
+    right = present[np.minimum(after, present.size - 1)]
+    left = present[np.maximum(after - 1, 0)]
+    nearest = np.where(missing - left <= right - missing, left, right)
+    line = np.interp(missing, present, signal[present])
     filled = signal.copy()
-    filled[~finite] = np.interp(index[~finite], index[finite], signal[finite])
+    filled[missing] = np.where(right - left <= n_bridged, line, signal[nearest])
     return filled
