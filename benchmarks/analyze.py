@@ -85,7 +85,14 @@ def main() -> None:
         for path in find_records(folder):
             row = analyze_in_child(hb, path)
             rows[folder.name].append(row)
-            print(folder.name, row["record"], f"{row.get('seconds', 0):.2f} s", f"{row['peak_mb']:.0f} MB", row.get("error", ""), flush=True)
+            print(
+                folder.name,
+                row["record"],
+                f"{row.get('seconds', 0):.2f} s",
+                f"{row['peak_mb']:.0f} MB",
+                row.get("error", ""),
+                flush=True,
+            )
     done = [row for table in rows.values() for row in table if "error" not in row]
     # Opening files and drawing the report dominate a 10-s record: the rate is that of recordings of half an hour.
     long_rows = [row for row in done if row["lead_hours"] >= 0.4] or done

@@ -102,7 +102,9 @@ def _fit_and_score(
 ) -> dict[str, float]:
     counts = np.bincount(targets)
     weights = (counts.max() / np.maximum(counts, 100))[targets] ** balance
-    drawn = np.random.default_rng(seed).choice(targets.size, targets.size)  # the boosting itself hardly depends on a seed
+    drawn = np.random.default_rng(seed).choice(
+        targets.size, targets.size
+    )  # the boosting itself hardly depends on a seed
     model = HistGradientBoostingClassifier(max_iter=150, random_state=seed)
     model.fit(rows[drawn], targets[drawn], sample_weight=weights[drawn])
     return _score(split, lambda one: model.predict(_features(one)))

@@ -1,7 +1,7 @@
 """Write the tables of README and docs from the stored results: the text between two marks is replaced.
 
-    python benchmarks/tables.py            write
-    python benchmarks/tables.py --check    fail if a file is stale
+python benchmarks/tables.py            write
+python benchmarks/tables.py --check    fail if a file is stale
 """
 
 import argparse

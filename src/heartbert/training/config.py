@@ -167,9 +167,7 @@ def config_from_tables(tables: dict[str, Any], name: str) -> Config:
     """
     known = {field.name: field.type for field in fields(Config)}
     _refuse_unknown(tables.keys(), known, f"{name}: unknown table")
-    parts = {
-        table: _read_table(kind, tables.get(table), f"{name}: [{table}]") for table, kind in known.items()
-    }
+    parts = {table: _read_table(kind, tables.get(table), f"{name}: [{table}]") for table, kind in known.items()}
     return Config(**parts)
 
 

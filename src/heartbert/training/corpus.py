@@ -78,13 +78,10 @@ def open_corpus(folder: Path) -> Corpus:
         leads = tuple(Lead(**row) for row in json.loads((folder / LEADS_FILE).read_text(encoding="utf-8")))
         token_ids = np.memmap(folder / TOKENS_FILE, dtype=np.uint16, mode="r")
     except (OSError, ValueError, TypeError) as error:
-        raise BundleError(
-            f"'{folder}' is no corpus ({error}); build it with 'heartbert corpus build'."
-        ) from error
+        raise BundleError(f"'{folder}' is no corpus ({error}); build it with 'heartbert corpus build'.") from error
     wanted = sum(lead.length for lead in leads)
     if wanted != token_ids.size:
         raise BundleError(
-            f"corpus '{folder}': {TOKENS_FILE} has {token_ids.size} tokens, {LEADS_FILE} {wanted}. "
-            "Build it again."
+            f"corpus '{folder}': {TOKENS_FILE} has {token_ids.size} tokens, {LEADS_FILE} {wanted}. Build it again."
         )
     return Corpus(folder, token_ids, leads)

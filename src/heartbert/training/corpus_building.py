@@ -78,9 +78,7 @@ class CorpusPlan:
     n_workers: int = 1
 
 
-def build_corpus(
-    plan: CorpusPlan, folder: Path, config: Config, *, progress: Progress = no_progress
-) -> Corpus:
+def build_corpus(plan: CorpusPlan, folder: Path, config: Config, *, progress: Progress = no_progress) -> Corpus:
     """Turn recordings into a corpus folder.
 
     Codebook and merges are fitted on the training records only. Windows with a sample that cannot be scored
@@ -105,16 +103,12 @@ def build_corpus(
         If the vocabulary does not fit 16 bits, or no training record is left.
     """
     if config.tokenizer.n_tokens > 1 << 16:
-        raise ConfigError(
-            f"n_tokens is {config.tokenizer.n_tokens}; a corpus holds ids up to 65535. Lower n_tokens."
-        )
+        raise ConfigError(f"n_tokens is {config.tokenizer.n_tokens}; a corpus holds ids up to 65535. Lower n_tokens.")
     with replacing_folder(folder) as building:
         scaled_path = building / "scaled.u16"
         scaled_leads = _write_scaled(plan, scaled_path, config, progress=progress)
         if all(lead.held_out for lead in scaled_leads):
-            raise ConfigError(
-                "no training record is left: all are held out or too short. Give more recordings."
-            )
+            raise ConfigError("no training record is left: all are held out or too short. Give more recordings.")
         scaled = np.memmap(scaled_path, dtype=np.uint16, mode="r")
         training = [lead for lead in scaled_leads if not lead.held_out]
         codebook = fit_lloyd_max(_histogram(scaled, training), config.codebook.n_levels)
@@ -152,9 +146,7 @@ def _write_scaled(plan: CorpusPlan, path: Path, config: Config, *, progress: Pro
     return leads
 
 
-def _map_in_order(
-    function: Callable[[Path], Found], items: Sequence[Path], n_workers: int
-) -> Iterator[Found]:
+def _map_in_order(function: Callable[[Path], Found], items: Sequence[Path], n_workers: int) -> Iterator[Found]:
     """Map over items in their order, in this process or in several."""
     if n_workers == 1:
         yield from map(function, items)
@@ -200,9 +192,7 @@ def _histogram(scaled: npt.NDArray[np.uint16], leads: Sequence[Lead]) -> npt.NDA
     return counts
 
 
-def _windows(
-    scaled: npt.NDArray[np.uint16], lead: Lead, *, codebook: Codebook, window_samples: int
-) -> Iterator[str]:
+def _windows(scaled: npt.NDArray[np.uint16], lead: Lead, *, codebook: Codebook, window_samples: int) -> Iterator[str]:
     """Yield the texts of one lead's windows."""
     signal = (lead.of(scaled).astype(np.float32) + 0.5) / np.float32(N_BINS)
     levels = codebook.quantize(signal)
@@ -210,9 +200,7 @@ def _windows(
         yield to_text(levels[start : start + window_samples])
 
 
-def _fit_tokenizer(
-    windows: Windows, leads: Sequence[Lead], config: Config, *, progress: Progress
-) -> Tokenizer:
+def _fit_tokenizer(windows: Windows, leads: Sequence[Lead], config: Config, *, progress: Progress) -> Tokenizer:
     """Learn merges from every n-th window, as many as the settings allow."""
     settings = config.tokenizer
     n_samples = sum(lead.n_samples for lead in leads)
