@@ -3,8 +3,8 @@
     python benchmarks/heartbeats_validation.py MITDB_FOLDER -o benchmarks/results/heartbeats-validation.json
 
 Every row sees the same beats, found by our detector on one lead; missed and false beats count as errors. Training: DS1
-without the validation records. Each training epoch of a head and each setting of the boosting is chosen on the validation
-records, so all rows are optimistic alike. DS2 is not read.
+without the validation records. Each training epoch of a head and each setting of the boosting is chosen on the
+validation records, so all rows are optimistic alike. DS2 is not read.
 """
 
 import argparse
@@ -164,6 +164,7 @@ def main() -> None:
         **provenance([arguments.folder]),
         "bundle": bundle.name,
         "database": "mitdb",
+        "n_training_records": len(ours.training),
         "validation_records": list(MITDB_DS1_VALIDATION),
         "n_seeds": config.n_seeds,
         "rows": results,

@@ -33,8 +33,9 @@ def heartbeats_table() -> str:
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     records = ", ".join(result["validation_records"])
     origin = (
-        f"MIT-BIH Arrhythmia, one lead, DS1 only: trained on 17 records, validated on {records}. Mean (lowest-highest) over "
-        f"{result['n_seeds']} seeds. Commit {result['commit']}, {result['machine']}."
+        f"MIT-BIH Arrhythmia, one lead, DS1 only: trained on {result['n_training_records']} records, validated on "
+        f"{records}. Mean (lowest-highest) over {result['n_seeds']} seeds. "
+        f"Commit {result['commit']}, {result['machine']}."
     )
     return "\n".join([*lines, "", origin])
 
@@ -44,12 +45,11 @@ def analyze_table() -> str:
     result = read_result("analyze.json")
     lines = ["| recordings | number | failed | seconds each (median) | peak memory (max) |", "|---|---|---|---|---|"]
     for name, row in result["by_folder"].items():
-        lines.append(
-            f"| {name} | {row['records']} | {row['failed']} | {row['median_seconds']:.2f} | {row['max_peak_mb']:.0f} MB |"
-        )
+        cells = (name, row["records"], row["failed"], f"{row['median_seconds']:.2f}", f"{row['max_peak_mb']:.0f} MB")
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     origin = (
-        f"One thread, all result files written; {result['seconds_per_lead_hour']:.1f} s a lead-hour (median over half-hour "
-        f"records). Commit {result['commit']}, {result['machine']}."
+        f"One thread, all result files written; {result['seconds_per_lead_hour']:.1f} s a lead-hour (median over "
+        f"half-hour records). Commit {result['commit']}, {result['machine']}."
     )
     return "\n".join([*lines, "", origin])
 

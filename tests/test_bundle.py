@@ -15,8 +15,8 @@ from heartbert.tokens import train_tokenizer
 from heartbert.training.config import read_config
 
 FILES = (
-    "README.md", "config.json", "heartbeats.json", "heartbeats.safetensors", "model.safetensors", "preprocessor_config.json",
-    "tokenizer.json", "tokenizer_config.json",
+    "README.md", "config.json", "heartbeats.json", "heartbeats.safetensors", "model.safetensors",
+    "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def test_bundle_holds_only_safetensors_json_and_the_card(tiny_bundle: Path) -> N
 
 
 def test_auto_classes_load_a_bundle_without_remote_code(tiny_bundle: Path) -> None:
-    """This is how most people will open it; ids and embeddings must be those of heartbert."""
+    """Most people will open it so; ids and embeddings must be those of heartbert."""
     bundle = load_bundle(tiny_bundle)
     text = to_text(np.arange(32, dtype=np.uint8))
 

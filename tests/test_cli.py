@@ -13,9 +13,9 @@ from rich.console import Console
 
 from heartbert.analysis import Analysis, Embeddings
 from heartbert.cli import main, printing
-from heartbert.records.demo import demo_record
 from heartbert.errors import RecordFormatError
 from heartbert.predictions.labels import BeatPredictions
+from heartbert.records.demo import demo_record
 from heartbert.records.record import ArraySource, Channel, Record
 
 FS = 360.0

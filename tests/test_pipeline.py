@@ -15,6 +15,7 @@ from tests.synthetic import record_of, synthetic_ecg
 
 @pytest.fixture(scope="module")
 def hb(tiny_bundle: Path) -> HeartBert:
+    """Return the tiny bundle, loaded once."""
     return HeartBert.load(tiny_bundle)
 
 

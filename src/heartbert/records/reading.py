@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -118,7 +119,9 @@ def read_record(path: str | Path, *, fs: float | None = None, unit: str | None =
             "Check permissions and free space"
         ) from error
     check_same_fs(fs, [channel.fs for channel in record.channels], file.name)
-    return record
+    if unit is None:
+        return record
+    return replace(record, channels=tuple(replace(channel, unit_given=True) for channel in record.channels))
 
 
 def _locate(path: str | Path) -> Path:

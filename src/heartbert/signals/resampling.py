@@ -10,8 +10,8 @@ from heartbert.errors import SignalValueError
 
 # Sampling frequency of the language, in Hz: that of MIT-BIH Arrhythmia (HeartBERT, arXiv 2411.11896).
 TARGET_FS = 360.0
-# Samples on each side, at the lower of the two rates, that soxr's "HQ" filter looks at. With 64 a constant is off by
-# 1 in 7,000 at the ends, with 96 by 1 in a million.
+# Samples on each side, at the lower of the two rates, that soxr's "HQ" filter looks at. With 64 a constant is
+# off by 1 in 7,000 at its ends, with 96 by 1 in a million.
 _SUPPORT_CYCLES = 96
 
 

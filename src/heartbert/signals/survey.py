@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heartbert.signals.beats import detect_r_peaks, drop_repeats
+from heartbert.signals.beats import REFRACTORY_S, detect_r_peaks, drop_repeats
 from heartbert.signals.quality import Stretch, join_stretches, stretches_from_codes
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.signals.scaling import PIECE_S, AmplitudeRanges, join_ranges, piece_ranges
@@ -50,13 +50,19 @@ def survey_lead(blocks: Iterable[Block]) -> Survey:
         ranges.append(piece_ranges(block.inner_signal, block.inner_codes == 0, round(PIECE_S * TARGET_FS)))
         r_peaks.append(_r_peaks_of(block))
         stretches += stretches_from_codes(block.inner_codes, TARGET_FS, start_s=block.start / TARGET_FS)
-    return Survey(
-        n_samples, join_ranges(ranges), drop_repeats(np.concatenate(r_peaks)), join_stretches(stretches)
-    )
+    found = np.unique(np.concatenate(r_peaks))
+    found = drop_repeats(found[(found >= 0) & (found < n_samples)])
+    return Survey(n_samples, join_ranges(ranges), found, join_stretches(stretches))
+
+
+# The same beat may be found some samples apart in two blocks. Near a border both are taken, and one is dropped later:
+# else a beat that each block finds on the other's side would be lost.
+_BORDER_SAMPLES = round(REFRACTORY_S * TARGET_FS / 2)
 
 
 def _r_peaks_of(block: Block) -> npt.NDArray[np.int64]:
     """Find the scorable R-peaks of the block itself; its context only helps the detector to settle."""
     found = detect_r_peaks(block.signal)
     found = found[block.codes[found] == 0] + block.start - block.context_samples
-    return np.asarray(found[(found >= block.start) & (found < block.stop)])
+    inside = (found >= block.start - _BORDER_SAMPLES) & (found < block.stop + _BORDER_SAMPLES)
+    return np.asarray(found[inside])
