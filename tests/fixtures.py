@@ -1,19 +1,18 @@
-"""A tiny database, corpus, run and bundle, trained once a test session by the project's own code."""
+"""A tiny database, corpus, run and bundle, trained once a test session by the project's own code.
+
+heartbert is imported inside the fixtures: pytest loads this file before it starts to measure coverage.
+"""
 
 from pathlib import Path
 
 import pytest
 
-from heartbert.training.bundling import bundle_pretrained, bundle_with_heartbeats
-from heartbert.training.config import read_config
-from heartbert.training.corpus_building import CorpusPlan, build_corpus, find_records
-from heartbert.training.pretraining import Pretraining
-from tests.synthetic import write_annotated
-
 
 @pytest.fixture(scope="session")
 def tiny_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of three annotated WFDB records of a minute, a, b and c."""
+    from tests.synthetic import write_annotated
+
     folder = tmp_path_factory.mktemp("database")
     for seed, name in enumerate("abc"):
         write_annotated(folder, name, seed=seed)
@@ -23,6 +22,9 @@ def tiny_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_corpus(tiny_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a corpus of the database with record c held out."""
+    from heartbert.training.config import read_config
+    from heartbert.training.corpus_building import CorpusPlan, build_corpus, find_records
+
     folder = tmp_path_factory.mktemp("corpus") / "corpus"
     plan = CorpusPlan(tuple(find_records(tiny_database)), held_out=frozenset("c"))
     build_corpus(plan, folder, read_config("tiny"))
@@ -32,6 +34,10 @@ def tiny_corpus(tiny_database: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def tiny_pretrained(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle with an encoder and no head."""
+    from heartbert.training.bundling import bundle_pretrained
+    from heartbert.training.config import read_config
+    from heartbert.training.pretraining import Pretraining
+
     folder = tmp_path_factory.mktemp("pretrained")
     run = Pretraining(tiny_corpus, folder / "run", read_config("tiny"))
     run.run()
@@ -42,6 +48,10 @@ def tiny_pretrained(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_pretrained: Path, tiny_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a complete bundle whose head was trained on records a and b and validated on c."""
+    from heartbert.training.bundling import bundle_with_heartbeats
+    from heartbert.training.config import read_config
+    from heartbert.training.corpus_building import find_records
+
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     paths = find_records(tiny_database)
     bundle_with_heartbeats(tiny_pretrained, (paths[:2], paths[2:]), folder, read_config("tiny").heartbeats)

@@ -188,9 +188,7 @@ def fit_lloyd_max(counts: npt.NDArray[np.int64], n_levels: int) -> Codebook:
         raise ConfigError(f"n_levels is {n_levels}; a codebook has 2 to 256 levels.")
     used = np.flatnonzero(counts)
     if used.size == 0:
-        raise SignalValueError(
-            "the histogram is empty; add at least one scorable signal before fitting a codebook."
-        )
+        raise SignalValueError("the histogram is empty; add at least one scorable signal before fitting a codebook.")
     centres = (used + 0.5) / counts.size
     weights = counts[used].astype(np.float64)
     if used.size <= n_levels:

@@ -88,7 +88,8 @@ class Tokenizer:
         encodings = self.bpe.encode_batch_fast(list(texts), add_special_tokens=False)
         ids = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
         for text, text_ids in zip(texts, ids, strict=True):
-            if (text_ids == UNKNOWN_ID).any():
+            # A text that spells a special token, such as "<pad>", is foreign too: its first letter is no level.
+            if (text_ids < len(SPECIAL_TOKENS)).any():
                 known = self.bpe.get_vocab()
                 position = next(index for index, letter in enumerate(text) if letter not in known)
                 raise TextError(
@@ -116,7 +117,13 @@ class Tokenizer:
         ------
         TextError
             If a text holds a letter that the tokenizer was not trained with.
+        ConfigError
+            If `max_tokens` leaves no room for a token between ``<s>`` and ``</s>``.
         """
+        if max_tokens <= N_AROUND:
+            raise ConfigError(
+                f"max_tokens is {max_tokens}; <s>, </s> and one token need at least {N_AROUND + 1}. Raise it."
+            )
         rows: list[npt.NDArray[np.int64]] = []
         first_samples: list[int] = []
         rows_of: list[int] = []
@@ -130,9 +137,7 @@ class Tokenizer:
                 start += int(self.token_lengths[part].sum())
         return self._arrange(rows, first_samples, rows_of)
 
-    def _arrange(
-        self, rows: list[npt.NDArray[np.int64]], first_samples: list[int], rows_of: list[int]
-    ) -> Tokens:
+    def _arrange(self, rows: list[npt.NDArray[np.int64]], first_samples: list[int], rows_of: list[int]) -> Tokens:
         width = max((row.size for row in rows), default=0) + N_AROUND
         token_ids = np.full((len(rows), width), PAD_ID, dtype=np.int64)
         attention_mask = np.zeros(token_ids.shape, dtype=np.bool_)

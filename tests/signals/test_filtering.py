@@ -19,9 +19,7 @@ def _rms(signal: npt.NDArray[np.float32]) -> float:
 
 
 @pytest.mark.parametrize(("frequency_hz", "left"), [(0.05, 0.01), (50.0, 0.1), (60.0, 0.01)])
-def test_band_removes_drift_and_line_noise(
-    band: BandPass, sine: Sine, frequency_hz: float, left: float
-) -> None:
+def test_band_removes_drift_and_line_noise(band: BandPass, sine: Sine, frequency_hz: float, left: float) -> None:
     """Breathing and mains would otherwise spend levels and tokens on what is no heart."""
     noise = sine(frequency_hz, 360.0, 60.0)
 
@@ -76,9 +74,7 @@ def test_band_keeps_the_shape_of_short_signals(band: BandPass, n_samples: int) -
     assert np.isfinite(filtered).all()
 
 
-@pytest.mark.parametrize(
-    ("low_hz", "high_hz"), [(-0.5, 40.0), (0.5, 180.0), (float("nan"), 40.0), (0.5, 1e4)]
-)
+@pytest.mark.parametrize(("low_hz", "high_hz"), [(-0.5, 40.0), (0.5, 180.0), (float("nan"), 40.0), (0.5, 1e4)])
 def test_band_refuses_impossible_cut_offs(low_hz: float, high_hz: float) -> None:
     """No filter exists there, and the library's own message does not name the setting."""
     with pytest.raises(ConfigError, match=r"both must lie in \[0, 180\)"):

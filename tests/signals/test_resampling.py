@@ -48,9 +48,7 @@ def test_resample_preserves_frequency_and_phase_of_a_sine(
     resampled = resample(sine(7.0, fs, 10.0), fs)
 
     inner = slice(180, -180)
-    assert resampled[inner] == pytest.approx(
-        sine(7.0, TARGET_FS, resampled.size / TARGET_FS)[inner], abs=2e-3
-    )
+    assert resampled[inner] == pytest.approx(sine(7.0, TARGET_FS, resampled.size / TARGET_FS)[inner], abs=2e-3)
 
 
 @settings(max_examples=15, deadline=None)
@@ -101,9 +99,7 @@ def test_resample_accepts_a_single_sample() -> None:
 @pytest.mark.parametrize("fs", [0.0, -250.0, float("nan"), float("inf")])
 def test_resample_refuses_an_impossible_rate(fs: float) -> None:
     """A wrong rate gives plausible beats at wrong times, so it must not pass."""
-    with pytest.raises(
-        SignalValueError, match=r"sampling frequency is .* Hz; it must be positive and finite"
-    ):
+    with pytest.raises(SignalValueError, match=r"sampling frequency is .* Hz; it must be positive and finite"):
         resample(np.zeros(10, dtype=np.float32), fs)
 
 

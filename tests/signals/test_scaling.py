@@ -17,9 +17,7 @@ from heartbert.signals.scaling import (
 
 NOTHING = AmplitudeRanges(np.empty(0, dtype=np.float32), np.empty(0, dtype=np.float32))
 # Peak to peak 1, 1 and 50: two pieces of ECG and one artefact.
-RANGES = AmplitudeRanges(
-    np.array([-0.2, -0.3, -20], dtype=np.float32), np.array([0.8, 0.7, 30], dtype=np.float32)
-)
+RANGES = AmplitudeRanges(np.array([-0.2, -0.3, -20], dtype=np.float32), np.array([0.8, 0.7, 30], dtype=np.float32))
 
 
 def test_robust_rule_ignores_one_artefact() -> None:
@@ -30,7 +28,7 @@ def test_robust_rule_ignores_one_artefact() -> None:
 
 
 def test_record_range_rule_takes_minimum_and_maximum() -> None:
-    """This is the published rule."""
+    """The published method scales so."""
     scaling = ScalingRule("record-range", 1.0).fit(RANGES)
 
     assert (scaling.low, scaling.high) == (-20.0, 30.0)
@@ -64,16 +62,14 @@ def test_rules_give_a_usable_range_when_the_signal_is_constant(method: str) -> N
 
 def test_rule_refuses_an_unknown_method() -> None:
     """A misspelt method must not become a default."""
-    with pytest.raises(
-        ConfigError, match=r"scaling method is 'minmax'; choose one of robust, record-range, fixed"
-    ):
+    with pytest.raises(ConfigError, match=r"scaling method is 'minmax'; choose one of robust, record-range, fixed"):
         ScalingRule("minmax", 1.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("span", [0.0, -1.0, float("nan")])
 def test_rule_refuses_a_span_that_is_not_positive(span: float) -> None:
     """Such a span turns signals upside down or divides by zero."""
-    with pytest.raises(ConfigError, match="span is .* it must be positive"):
+    with pytest.raises(ConfigError, match=r"span is .*; it must be positive"):
         ScalingRule("robust", span)
 
 
@@ -137,9 +133,7 @@ def test_ranges_of_blocks_join_in_order() -> None:
 @pytest.mark.parametrize(("factor", "unit"), [(1000.0, "uV"), (0.001, "V")])
 def test_check_amplitude_refuses_a_unit_wrong_by_1000(true_mv: float, factor: float, unit: str) -> None:
     """A file that says mV and means uV gives beats that look right and classes that are not."""
-    with pytest.raises(
-        SignalValueError, match=rf"record '100', lead 'II': .* with unit='{unit}' \(--unit {unit}\)"
-    ):
+    with pytest.raises(SignalValueError, match=rf"record '100', lead 'II': .* with unit='{unit}' \(--unit {unit}\)"):
         check_amplitude(true_mv * factor, record_name="100", lead="II")
 
 

@@ -53,9 +53,7 @@ def _join(blocks: Sequence[Block]) -> tuple[npt.NDArray[np.float32], npt.NDArray
     block_samples=st.integers(400, 9000),
     seed=st.integers(0, 99),
 )
-def test_blocks_join_exactly_whatever_their_size(
-    fs: float, duration_s: float, block_samples: int, seed: int
-) -> None:
+def test_blocks_join_exactly_whatever_their_size(fs: float, duration_s: float, block_samples: int, seed: int) -> None:
     """Beats and tokens must not depend on how much memory a block takes."""
     channel = _lead(_wander(round(fs * duration_s), seed), fs)
 
@@ -116,9 +114,7 @@ def test_blocks_cover_the_lead_in_order() -> None:
         (2000, 3000),
         (3000, 3600),
     ]
-    assert {
-        block.signal.size - 2 * block.context_samples - (block.stop - block.start) for block in blocks
-    } == {0}
+    assert {block.signal.size - 2 * block.context_samples - (block.stop - block.start) for block in blocks} == {0}
 
 
 def test_gaps_become_codes_and_finite_samples() -> None:

@@ -136,6 +136,4 @@ def compare_beats(
     seen = np.full(reference[0].size, NO_BEAT)
     seen[reference_index] = found[1][found_index]
     extra = np.delete(found[1], found_index)
-    return confusion_matrix(
-        np.concatenate([reference[1], np.full(extra.size, NO_BEAT)]), np.concatenate([seen, extra])
-    )
+    return confusion_matrix(np.concatenate([reference[1], np.full(extra.size, NO_BEAT)]), np.concatenate([seen, extra]))

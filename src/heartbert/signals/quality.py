@@ -29,9 +29,7 @@ class Stretch:
     reason: Reason
 
 
-def find_unscorable(
-    signal: npt.NDArray[np.float32], fs: float, *, low: float, high: float
-) -> npt.NDArray[np.uint8]:
+def find_unscorable(signal: npt.NDArray[np.float32], fs: float, *, low: float, high: float) -> npt.NDArray[np.uint8]:
     """Say of each sample of a raw signal whether it can be scored.
 
     Parameters

@@ -75,9 +75,7 @@ class ScalingRule:
 
     def __post_init__(self) -> None:
         if self.method not in SCALING_METHODS:
-            raise ConfigError(
-                f"scaling method is '{self.method}'; choose one of {', '.join(SCALING_METHODS)}."
-            )
+            raise ConfigError(f"scaling method is '{self.method}'; choose one of {', '.join(SCALING_METHODS)}.")
         if not self.span > 0:
             raise ConfigError(f"scaling span is {self.span}; it must be positive.")
 
@@ -128,9 +126,7 @@ def piece_ranges(
 
 def join_ranges(parts: list[AmplitudeRanges]) -> AmplitudeRanges:
     """Put the ranges of consecutive blocks together."""
-    return AmplitudeRanges(
-        np.concatenate([part.low for part in parts]), np.concatenate([part.high for part in parts])
-    )
+    return AmplitudeRanges(np.concatenate([part.low for part in parts]), np.concatenate([part.high for part in parts]))
 
 
 def check_amplitude(median_mv: float, *, record_name: str, lead: str) -> None:

@@ -55,14 +55,26 @@ def survey_lead(blocks: Iterable[Block]) -> Survey:
     return Survey(n_samples, join_ranges(ranges), found, join_stretches(stretches))
 
 
-# The same beat may be found some samples apart in two blocks. Near a border both are taken, and one is dropped later:
-# else a beat that each block finds on the other's side would be lost.
+# The same beat may be found some samples apart in two blocks. Near a border both are taken, and one is dropped
+# later: else a beat that each block finds on the other's side would be lost.
 _BORDER_SAMPLES = round(REFRACTORY_S * TARGET_FS / 2)
+# The detector adapts its thresholds to the signal. It does not recover from a long rest without any: on MIT-BIH
+# records with a flat lead at the start of a block it then found up to 60 T waves. So it starts afresh after one.
+_REST_SAMPLES = round(1.0 * TARGET_FS)
 
 
 def _r_peaks_of(block: Block) -> npt.NDArray[np.int64]:
     """Find the scorable R-peaks of the block itself; its context only helps the detector to settle."""
-    found = detect_r_peaks(block.signal)
+    pieces = [detect_r_peaks(block.signal[start:stop]) + start for start, stop in _pieces(block.codes)]
+    found = np.concatenate([np.empty(0, dtype=np.int64), *pieces])
     found = found[block.codes[found] == 0] + block.start - block.context_samples
     inside = (found >= block.start - _BORDER_SAMPLES) & (found < block.stop + _BORDER_SAMPLES)
     return np.asarray(found[inside])
+
+
+def _pieces(codes: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """Cut a block at unscorable rests of a second and more; returns start and stop of what lies between."""
+    edges = np.flatnonzero(np.diff(codes != 0, prepend=False, append=False)).reshape(-1, 2)
+    rests = edges[edges[:, 1] - edges[:, 0] >= _REST_SAMPLES]
+    bounds = np.concatenate(([0], rests.ravel(), [codes.size])).reshape(-1, 2)
+    return [(start, stop) for start, stop in bounds.tolist() if stop > start]

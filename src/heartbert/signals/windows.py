@@ -14,9 +14,7 @@ LONGEST_WINDOW_SAMPLES = 4000
 Sample = TypeVar("Sample", bound=np.generic)
 
 
-def cut_windows(
-    signal: npt.NDArray[Sample], window_samples: int
-) -> tuple[npt.NDArray[Sample], npt.NDArray[np.bool_]]:
+def cut_windows(signal: npt.NDArray[Sample], window_samples: int) -> tuple[npt.NDArray[Sample], npt.NDArray[np.bool_]]:
     """Cut a signal into windows that neither overlap nor lose a sample.
 
     Parameters
@@ -45,9 +43,7 @@ def cut_windows(
     (array([4., 4.], dtype=float32), array([ True, False]))
     """
     if not 1 <= window_samples <= LONGEST_WINDOW_SAMPLES:
-        raise ConfigError(
-            f"window_samples is {window_samples}; it must lie in 1 to {LONGEST_WINDOW_SAMPLES}."
-        )
+        raise ConfigError(f"window_samples is {window_samples}; it must lie in 1 to {LONGEST_WINDOW_SAMPLES}.")
     missing = -signal.size % window_samples
     covered = np.arange(signal.size + missing) < signal.size
     filled = np.pad(signal, (0, missing), mode="edge") if signal.size else signal

@@ -206,7 +206,7 @@ def _fit_tokenizer(windows: Windows, leads: Sequence[Lead], config: Config, *, p
     n_samples = sum(lead.n_samples for lead in leads)
     step = max(1, -(-n_samples // settings.training_samples))
 
-    def chosen() -> Iterator[str]:
+    def chosen() -> Iterator[str]:  # pragma: no cover - runs in a thread of tokenizers, which coverage does not see
         index = 0
         for number, lead in enumerate(leads):
             progress("learning tokens", number / len(leads))

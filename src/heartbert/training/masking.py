@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heartbert.errors import ConfigError
 from heartbert.tokens import MASK_ID, SPECIAL_TOKENS
 
 # Of the chosen spans and tokens, as in BERT: shown as <mask>, replaced by random tokens, left as they are.
 _SHOWN_AS_MASK, _REPLACED = 0.8, 0.1
+# Largest share that may be hidden: spans never cover all of a row, so drawing them up to all would not end.
+_MOST_HIDDEN = 0.9
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,18 @@ class Masking:
     random_share: float
     shortest_samples: int
     longest_samples: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.span_share <= _MOST_HIDDEN and 0 <= self.random_share <= _MOST_HIDDEN):
+            raise ConfigError(
+                f"span_share is {self.span_share} and random_share {self.random_share}; both must lie in 0 to "
+                f"{_MOST_HIDDEN}. Hide less."
+            )
+        if not 1 <= self.shortest_samples <= self.longest_samples:
+            raise ConfigError(
+                f"spans last {self.shortest_samples} to {self.longest_samples} samples at 360 Hz; they need at least "
+                "one sample and the shortest first. Change shortest_span_ms or longest_span_ms."
+            )
 
     def hide(
         self, token_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], rng: np.random.Generator
