@@ -18,7 +18,7 @@ from heartbert.errors import BundleError, SignalTooShortError
 from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, classify_heartbeats
 from heartbert.predictions.labels import BeatPredictions
 from heartbert.records.record import Channel, Record
-from heartbert.signals.resampling import TARGET_FS
+from heartbert.signals.resampling import TARGET_FS, rate_ratio
 from heartbert.signals.scaling import Scaling, check_amplitude
 from heartbert.signals.streaming import Block
 from heartbert.signals.survey import Survey, survey_lead
@@ -177,7 +177,7 @@ class HeartBert:
         with clock.stage("heartbeats"):
             progress("classifying heartbeats", 1.0)
             probabilities = classify_heartbeats(head, beats.finish(), survey.r_peaks)
-        samples = np.round(survey.r_peaks * (channel.fs / TARGET_FS)).astype(np.int64)
+        samples = np.round(survey.r_peaks / float(rate_ratio(channel.fs))).astype(np.int64)
         return Analysis(
             record=record,
             channel=channel,
