@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    origin = provenance(arguments.folders)
     torch.set_num_threads(1)
     hb = HeartBert.load()
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -98,7 +99,7 @@ def main() -> None:
     long_rows = [row for row in done if row["lead_hours"] >= 0.4] or done
     stages = list(done[0]["seconds_by_stage"])
     result = {
-        **provenance(arguments.folders),
+        **origin,
         "bundle": hb.bundle.name,
         "records": sum(len(table) for table in rows.values()),
         "failed": sum("error" in row for table in rows.values() for row in table),

@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=Path("src/heartbert/bundles/small"))
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    origin = provenance([arguments.folder])
     bundle = load_bundle(arguments.bundle)
     config = HeartbeatsConfig(**bundle.manifest["config"]["heartbeats"])
     ours = embed_split(bundle, arguments.folder, config.layer)
@@ -161,7 +162,7 @@ def main() -> None:
         results[name] = spread(score())
         print(name, {key: round(value["mean"], 3) for key, value in results[name].items()}, flush=True)
     result = {
-        **provenance([arguments.folder]),
+        **origin,
         "bundle": bundle.name,
         "database": "mitdb",
         "n_training_records": len(ours.training),
