@@ -19,9 +19,9 @@ class Embeddings:
     start_s, stop_s : ndarray of float64, shape (n_rows,)
         Time that each row covers, in seconds from the start of the recording.
     n_tokens : ndarray of int64, shape (n_rows,)
-        Tokens of scorable signal behind a row; 0 where a whole window is unscorable.
+        Scorable tokens of a window, 0 where it has none; 1 for a token or a beat.
     vectors : ndarray of float32, shape (n_rows, hidden_size) or, for beats, (n_rows, n_parts * hidden_size)
-        Means of token embeddings; NaN where `n_tokens` is 0.
+        Means of token embeddings; NaN where `n_tokens` is 0. Parts of a beat without scorable signal are 0.
     """
 
     start_s: npt.NDArray[np.float64]

@@ -1,7 +1,7 @@
 """The whole path: record -> signal -> levels -> text -> tokens -> embeddings -> predictions. Read this file first."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -17,6 +17,7 @@ from heartbert.embeddings.embed import IntervalPooler, TokenEmbeddings, embed, p
 from heartbert.errors import BundleError, SignalTooShortError
 from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, classify_heartbeats
 from heartbert.predictions.labels import BeatPredictions
+from heartbert.progress import Progress, no_progress
 from heartbert.records.record import Channel, Record
 from heartbert.signals.resampling import TARGET_FS, rate_ratio
 from heartbert.signals.scaling import Scaling, check_amplitude
@@ -25,15 +26,8 @@ from heartbert.signals.survey import Survey, survey_lead
 from heartbert.text import to_text
 from heartbert.tokens import Tokens
 
-Progress = Callable[[str, float], None]
-"""Told the name of the stage and the fraction of it that is done, 0 to 1."""
-
 # Shortest recording with a beat to speak of, in seconds.
 SHORTEST_S = 1.0
-
-
-def no_progress(stage: str, fraction: float) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from heartbert.bundle import Bundle, load_bundle, save_bundle
 from heartbert.errors import BundleError
 from heartbert.evaluation.splits import refuse_shared
 from heartbert.preprocessing import load_preprocessing
+from heartbert.progress import Progress, no_progress
 from heartbert.tokens import load_tokenizer
 from heartbert.training.card import write_card
 from heartbert.training.config import HeartbeatsConfig
-from heartbert.training.corpus import MANIFEST_FILE, Progress, no_progress, open_corpus
+from heartbert.training.corpus import MANIFEST_FILE, open_corpus
 from heartbert.training.heartbeats import embed_annotated, train_heads
 from heartbert.training.pretraining import LOG_FILE, Pretraining
 

@@ -1,7 +1,6 @@
 """A corpus folder: the token ids of many leads on disk, and the codebook and tokenizer that made them."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,6 @@ import numpy.typing as npt
 from heartbert.errors import BundleError
 
 TOKENS_FILE, LEADS_FILE, MANIFEST_FILE = "tokens.u16", "leads.json", "corpus.json"
-
-Progress = Callable[[str, float], None]
-"""Told the name of the stage and the fraction of it that is done, 0 to 1."""
-
-
-def no_progress(stage: str, fraction: float) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from heartbert.errors import ConfigError, RecordFormatError
 from heartbert.files import replacing_folder, sha256_of
 from heartbert.levels import N_BINS, Codebook, fit_lloyd_max
 from heartbert.preprocessing import PREPROCESSOR_FILE, Preprocessing
+from heartbert.progress import Progress, no_progress
 from heartbert.records import Channel, read_record
 from heartbert.signals.filtering import BandPass
 from heartbert.signals.resampling import TARGET_FS
@@ -23,16 +24,7 @@ from heartbert.signals.scaling import PIECE_S, ScalingRule, join_ranges, piece_r
 from heartbert.text import to_text
 from heartbert.tokens import TOKENIZER_FILE, Tokenizer, train_tokenizer
 from heartbert.training.config import Config
-from heartbert.training.corpus import (
-    LEADS_FILE,
-    MANIFEST_FILE,
-    TOKENS_FILE,
-    Corpus,
-    Lead,
-    Progress,
-    no_progress,
-    open_corpus,
-)
+from heartbert.training.corpus import LEADS_FILE, MANIFEST_FILE, TOKENS_FILE, Corpus, Lead, open_corpus
 
 Found = TypeVar("Found")
 Windows = Callable[[Lead], Iterator[str]]

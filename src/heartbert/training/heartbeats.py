@@ -23,12 +23,12 @@ from heartbert.predictions.heartbeats import (
     usual_beat,
 )
 from heartbert.predictions.labels import AamiClass
+from heartbert.progress import Progress, no_progress
 from heartbert.records import read_annotations, read_record
 from heartbert.signals.beats import rr_features
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.signals.survey import survey_lead
 from heartbert.training.config import HeartbeatsConfig
-from heartbert.training.corpus import Progress, no_progress
 
 # Label of a beat that no reference beat answers to: not trained on.
 _UNLABELLED = -1

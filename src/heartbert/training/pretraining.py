@@ -20,9 +20,10 @@ from heartbert.embeddings.embed import autocast
 from heartbert.embeddings.encoder import build_encoder, masked_logits, quiet_transformers
 from heartbert.errors import BundleError, ConfigError
 from heartbert.files import replacing_folder
+from heartbert.progress import Progress, no_progress
 from heartbert.tokens import END_ID, N_AROUND, START_ID, load_tokenizer
 from heartbert.training.config import Config
-from heartbert.training.corpus import Corpus, Lead, Progress, no_progress, open_corpus
+from heartbert.training.corpus import Corpus, Lead, open_corpus
 from heartbert.training.masking import Masking
 
 CHECKPOINT_FOLDER, LOG_FILE, STATE_FILE = "checkpoint", "log.jsonl", "state.json"
