@@ -73,7 +73,7 @@ def test_train_head_takes_recordings_shorter_than_a_crop() -> None:
 
 def test_train_head_refuses_to_train_without_validation() -> None:
     """Without validation subjects there is nothing to choose the training epoch by."""
-    with pytest.raises(ConfigError, match="1 training and 0 validation recordings"):
+    with pytest.raises(ConfigError, match="1 training and 0 validation recordings and 60 training epochs"):
         train_head([separable("a")], [], SETTINGS, seed=0)
 
 

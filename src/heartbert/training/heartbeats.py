@@ -1,6 +1,6 @@
 """Annotated recordings -> heartbeat head: frozen embeddings of beats, then a small BiLSTM."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -117,33 +117,38 @@ def train_head(
     ConfigError
         If there is nothing to train or to validate on.
     """
-    if not training or not validation:
+    if not training or not validation or config.n_training_epochs < 1:
         raise ConfigError(
-            f"{len(training)} training and {len(validation)} validation recordings; at least one of each is needed."
+            f"{len(training)} training and {len(validation)} validation recordings and {config.n_training_epochs} "
+            "training epochs; at least one of each is needed."
         )
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _train(training, validation, config, rng)
+        network = build_network(training[0].embeddings.shape[1], n_units=config.n_units, dropout=config.dropout)
+        _standardise(network, training)
+        epochs = [
+            (HeartbeatHead(_copy(network), config.layer), score_head(HeartbeatHead(network, config.layer), validation))
+            for network in _training_epochs(network, training, config, rng)
+        ]
+    curve = tuple(scores["macro_f1"] for _, scores in epochs)
+    head, scores = epochs[int(np.argmax(curve))]
+    return TrainedHead(head, scores, curve)
 
 
-def _train(
+def _training_epochs(
+    network: BeatSequenceHead,
     training: Sequence[AnnotatedBeats],
-    validation: Sequence[AnnotatedBeats],
     config: HeartbeatsConfig,
     rng: np.random.Generator,
-) -> TrainedHead:
-    network = build_network(training[0].embeddings.shape[1], n_units=config.n_units, dropout=config.dropout)
-    _standardise(network, training)
+) -> Iterator[BeatSequenceHead]:
+    """Train in place; yields the network, in evaluation mode, after each pass over the training beats."""
     loss_of = nn.CrossEntropyLoss(weight=_class_weights(training, config.class_balance), ignore_index=_UNLABELLED)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.01)
     n_batches = max(1, sum(beats.r_peaks.size for beats in training) // (_CROP_BEATS * _CROPS_PER_BATCH))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=n_batches * config.n_training_epochs
-    )
+    n_steps = n_batches * config.n_training_epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=n_steps)
     rr = [rr_features(beats.r_peaks / TARGET_FS) for beats in training]
-    best: TrainedHead | None = None
-    curve: list[float] = []
     for _ in range(config.n_training_epochs):
         network.train()
         for _ in range(n_batches):
@@ -155,13 +160,7 @@ def _train(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-        head = HeartbeatHead(network.eval(), config.layer)
-        scores = score_head(head, validation)
-        curve.append(scores["macro_f1"])
-        if best is None or scores["macro_f1"] > best.scores["macro_f1"]:
-            best = TrainedHead(HeartbeatHead(_copy(network), config.layer), scores, ())
-    assert best is not None, "n_training_epochs is positive"
-    return replace(best, curve=tuple(curve))
+        yield network.eval()
 
 
 def score_head(head: HeartbeatHead, recordings: Sequence[AnnotatedBeats]) -> dict[str, float]:
