@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-FILES = ("README.md", "docs/results.md")
+FILES = ("README.md", "docs/log.md", "docs/results.md")
 
 
 def read_result(name: str) -> dict[str, Any]:
@@ -63,6 +63,30 @@ def stages_table() -> str:
     return "\n".join(lines)
 
 
+def head_choices_table() -> str:
+    """Return the settings of the heartbeat head that were tried."""
+    lines = ["| layer | class balance | dropout | macro-F1 | F1 S | F1 V | F1 F |", "|---|---|---|---|---|---|---|"]
+    for row in read_result("head-choices.json")["rows"]:
+        scores = " | ".join(f"{row[name]:.3f}" for name in ("macro_f1", "f1_S", "f1_V", "f1_F"))
+        lines.append(f"| {row['layer']} | {row['class_balance']} | {row['dropout']} | {scores} |")
+    return "\n".join(lines)
+
+
+def pretraining_table() -> str:
+    """Return the loss of the shipped encoder at every thousandth step and at the end."""
+    rows = read_result("pretraining-small.json")["rows"]
+    lines = ["| step | million tokens | hours | training loss | loss on held-out leads |", "|---|---|---|---|---|"]
+    for row in [row for row in rows if row["step"] % 1000 == 0 or row is rows[-1]]:
+        cells = (
+            f"{row['tokens'] / 1e6:.1f}",
+            f"{row['seconds'] / 3600:.2f}",
+            row["training_loss"],
+            row["validation_loss"],
+        )
+        lines.append(f"| {row['step']} | " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
 def _interval(score: dict[str, float]) -> str:
     if score["low"] == score["high"]:
         return f"{score['mean']:.3f}"
@@ -73,6 +97,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "heartbeats": heartbeats_table,
     "analyze": analyze_table,
     "stages": stages_table,
+    "head_choices": head_choices_table,
+    "pretraining": pretraining_table,
 }
 
 
