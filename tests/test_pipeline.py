@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from heartbert.bundle import load_bundle
+from heartbert.embeddings.encoder import build_encoder
 from heartbert.errors import BundleError, LeadNotFoundError, SignalTooShortError, SignalValueError
 from heartbert.evaluation.heartbeats import match_beats
 from heartbert.pipeline import HeartBert
 from heartbert.predictions.heartbeats import beat_intervals
 from heartbert.records.record import ArraySource, Channel
+from heartbert.training.config import read_config
 from tests.synthetic import record_of, synthetic_ecg
 
 
@@ -195,3 +197,16 @@ def test_analyze_needs_a_heartbeat_head(tiny_bundle: Path) -> None:
     assert headless.embed(record).vectors.shape[1] == 32
     with pytest.raises(BundleError, match="has no heartbeat head; train one with 'heartbert train-heartbeats'"):
         headless.analyze(record)
+
+
+def test_embed_works_with_the_published_encoder_family(tiny_bundle: Path) -> None:
+    """RoBERTa counts positions otherwise and has no rotary ones; the path must not care."""
+    bundle = load_bundle(tiny_bundle)
+    settings = replace(read_config("tiny").encoder, family="roberta")
+    model = build_encoder(settings, bundle.tokenizer.n_tokens, seed=0).eval()
+    record = record_of(synthetic_ecg(20.0, 360.0)[0], 360.0)
+
+    windows = HeartBert(replace(bundle, model=model)).embed(record)
+
+    assert windows.vectors.shape == (4, 32)
+    assert np.isfinite(windows.vectors).all()
