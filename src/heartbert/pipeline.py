@@ -15,7 +15,7 @@ from heartbert.analysis import Analysis, Embeddings
 from heartbert.bundle import Bundle, load_bundle
 from heartbert.embeddings.embed import IntervalPooler, TokenEmbeddings, embed, pool_windows
 from heartbert.errors import BundleError, SignalTooShortError
-from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, classify_heartbeats
+from heartbert.predictions.heartbeats import HeartbeatClassifier, HeartbeatHead, beat_intervals
 from heartbert.predictions.labels import BeatPredictions
 from heartbert.progress import Progress, no_progress
 from heartbert.records.record import Channel, Record
@@ -159,23 +159,24 @@ class HeartBert:
         with clock.stage("signal"):
             progress("finding beats", 0.0)
             survey, scaling = self._survey(record, channel)
-        beats = _BeatCollector(survey.r_peaks)
+        beats, classifier = _BeatPooler(survey.r_peaks), HeartbeatClassifier(head, survey.r_peaks)
         rows: list[Embeddings] = []
         n_clipped = 0
         for block in self._embed_blocks(channel, scaling, clock):
             progress("embedding", float(block.window_stops[-1]) / survey.n_samples)
             with clock.stage("embeddings"):
                 rows.append(_window_rows(block))
-                beats.add(block)
+                pooled = beats.add(block)
+            with clock.stage("heartbeats"):
+                classifier.add(pooled)
             n_clipped += block.n_clipped
         with clock.stage("heartbeats"):
-            progress("classifying heartbeats", 1.0)
-            probabilities = classify_heartbeats(head, beats.finish(), survey.r_peaks)
+            classifier.add(beats.finish())
         samples = np.round(survey.r_peaks / float(rate_ratio(channel.fs))).astype(np.int64)
         return Analysis(
             record=record,
             channel=channel,
-            beats=BeatPredictions(np.minimum(samples, channel.n_samples - 1), channel.fs, probabilities),
+            beats=BeatPredictions(np.minimum(samples, channel.n_samples - 1), channel.fs, classifier.probabilities),
             windows=_join(rows),
             unscorable=survey.unscorable,
             scale_low=scaling.low,
@@ -203,10 +204,9 @@ class HeartBert:
         -------
         embeddings : ndarray of float16, shape (n_beats, n_parts * hidden_size)
         """
-        beats = _BeatCollector(r_peaks)
-        for block in self._embed_blocks(channel, scaling):
-            beats.add(block)
-        return beats.finish()
+        beats = _BeatPooler(r_peaks)
+        pooled = [beats.add(block) for block in self._embed_blocks(channel, scaling)]
+        return np.concatenate([*pooled, beats.finish()])
 
     def _heartbeat_head(self) -> HeartbeatHead:
         if self.bundle.heartbeats is None:
@@ -258,7 +258,7 @@ class HeartBert:
             yield EmbeddedBlock(starts + block.start, stops + block.start, embedded, usable, n_clipped)
 
 
-class _BeatCollector:
+class _BeatPooler:
     """Pools beats from blocks of token embeddings that arrive in time order."""
 
     def __init__(self, r_peaks: npt.NDArray[np.int64]) -> None:
@@ -266,26 +266,25 @@ class _BeatCollector:
         reach = int((self._stops[:, -1] - self._starts[:, 0]).max()) if r_peaks.size else 0
         self._pooler = IntervalPooler(reach)
         self._done = 0
-        self._parts: list[npt.NDArray[np.float16]] = []
 
-    def add(self, block: EmbeddedBlock) -> None:
+    def add(self, block: EmbeddedBlock) -> npt.NDArray[np.float16]:
+        """Return the beats that are complete with this block: (n_new, n_parts * hidden_size)."""
         first = block.window_starts[block.tokens.window[block.usable]]
         self._pooler.add(
             block.tokens.starts[block.usable] + first,
             block.tokens.stops[block.usable] + first,
             block.tokens.inner[block.usable],
         )
-        self._pool_up_to(int(np.searchsorted(self._stops[:, -1], block.window_stops[-1], side="right")))
+        return self._pool_up_to(int(np.searchsorted(self._stops[:, -1], block.window_stops[-1], side="right")))
 
     def finish(self) -> npt.NDArray[np.float16]:
-        """Pool the beats whose end lies beyond the recording; returns (n_beats, n_parts * hidden_size)."""
-        self._pool_up_to(self._starts.shape[0])
-        return np.concatenate(self._parts)
+        """Return the beats whose end lies beyond the recording, by the part inside."""
+        return self._pool_up_to(self._starts.shape[0])
 
-    def _pool_up_to(self, stop: int) -> None:
+    def _pool_up_to(self, stop: int) -> npt.NDArray[np.float16]:
         pooled = self._pooler.mean(self._starts[self._done : stop], self._stops[self._done : stop])
-        self._parts.append(pooled.reshape(pooled.shape[0], pooled.shape[1] * pooled.shape[2]).astype(np.float16))
         self._done = max(self._done, stop)
+        return pooled.reshape(pooled.shape[0], pooled.shape[1] * pooled.shape[2]).astype(np.float16)
 
 
 class _Clock:

@@ -5,6 +5,8 @@ import torch
 from heartbert.predictions.heartbeats import (
     BEAT_PARTS_S,
     BEATS_PER_SEQUENCE,
+    CONTEXT_BEATS,
+    HeartbeatClassifier,
     HeartbeatHead,
     beat_intervals,
     build_network,
@@ -45,6 +47,20 @@ def test_classify_heartbeats_does_not_depend_on_beats_far_away(head: HeartbeatHe
 
     np.testing.assert_array_equal(before[:BEATS_PER_SEQUENCE], after[:BEATS_PER_SEQUENCE])
     assert not np.array_equal(before[-200:], after[-200:])
+
+
+def test_classifier_gives_the_same_for_beats_that_arrive_in_parts(head: HeartbeatHead) -> None:
+    """Embeddings come block by block; where blocks end must not matter, and what is done must be forgotten."""
+    embeddings, r_peaks = beats(3 * BEATS_PER_SEQUENCE)
+    classifier = HeartbeatClassifier(head, r_peaks)
+
+    held = []
+    for start in range(0, r_peaks.size, 100):
+        classifier.add(embeddings[start : start + 100])
+        held.append(classifier.n_held)
+
+    np.testing.assert_array_equal(classifier.probabilities, classify_heartbeats(head, embeddings, r_peaks))
+    assert max(held) < BEATS_PER_SEQUENCE + 3 * CONTEXT_BEATS + 100
 
 
 def test_beat_intervals_lie_around_the_r_peak() -> None:

@@ -54,14 +54,68 @@ def usual_beat(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(np.median(embeddings, axis=0), dtype=np.float32)
 
 
-@torch.inference_mode()
+class HeartbeatClassifier:
+    """Classifies the beats of one lead while their embeddings arrive.
+
+    Long recordings are classified in runs of 512 beats with 64 beats of context on both sides, each against
+    its own median beat, so a position of the body that changes in the night does not matter; embeddings that
+    no run needs any more are forgotten.
+
+    Parameters
+    ----------
+    head : HeartbeatHead
+    r_peaks : ndarray of int64, shape (n_beats,)
+        All beats of the lead: sample indices at 360 Hz.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (n_beats, 5)
+        Filled from the start as embeddings arrive.
+    """
+
+    def __init__(self, head: HeartbeatHead, r_peaks: npt.NDArray[np.int64]) -> None:
+        self.probabilities = np.zeros((r_peaks.size, len(AamiClass)), dtype=np.float32)
+        self._network = head.network
+        self._rr = rr_features(r_peaks / TARGET_FS)
+        self._held = np.empty((0, head.network.mean.numel()), dtype=np.float16)
+        self._first_held, self._next = 0, 0
+
+    def add(self, embeddings: npt.NDArray[np.float16]) -> None:
+        """Add the embeddings of the next beats, shape (n_new, n_parts * hidden_size), and classify what is complete."""
+        self._held = np.concatenate([self._held, embeddings])
+        n_beats = self._rr.shape[0]
+        while self._next < n_beats:
+            stop = min(self._next + BEATS_PER_SEQUENCE, n_beats)
+            first, last = max(0, self._next - CONTEXT_BEATS), min(n_beats, stop + CONTEXT_BEATS)
+            if last > self._first_held + self._held.shape[0]:
+                return
+            sequence = self._held[first - self._first_held : last - self._first_held].astype(np.float32)
+            scored = self._score(sequence, self._rr[first:last])
+            self.probabilities[self._next : stop] = scored[self._next - first : stop - first]
+            self._next = stop
+            self._forget(max(0, stop - CONTEXT_BEATS))
+
+    @property
+    def n_held(self) -> int:
+        """Beats whose embeddings are in memory."""
+        return int(self._held.shape[0])
+
+    def _forget(self, first: int) -> None:
+        self._held = self._held[first - self._first_held :].copy()
+        self._first_held = first
+
+    @torch.inference_mode()
+    def _score(self, sequence: npt.NDArray[np.float32], rr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        usual = torch.from_numpy(usual_beat(sequence))[None, None]
+        logits = self._network(torch.from_numpy(sequence)[None], usual, torch.from_numpy(rr)[None])[0]
+        probabilities: npt.NDArray[np.float32] = torch.softmax(logits, dim=-1).numpy()
+        return probabilities
+
+
 def classify_heartbeats(
     head: HeartbeatHead, embeddings: npt.NDArray[np.float16], r_peaks: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """Give each beat of one lead the probability of each AAMI class.
-
-    Long recordings are classified in runs of 512 beats with 64 beats of context on both sides, each against
-    its own median beat, so a position of the body that changes in the night does not matter.
+    """Give each beat of one lead the probability of each AAMI class; see `HeartbeatClassifier`.
 
     Parameters
     ----------
@@ -75,20 +129,9 @@ def classify_heartbeats(
     -------
     probabilities : ndarray of float32, shape (n_beats, 5)
     """
-    n_beats = r_peaks.size
-    rr = rr_features(r_peaks / TARGET_FS)
-    probabilities = np.empty((n_beats, len(AamiClass)), dtype=np.float32)
-    for start in range(0, n_beats, BEATS_PER_SEQUENCE):
-        stop = min(start + BEATS_PER_SEQUENCE, n_beats)
-        first, last = max(0, start - CONTEXT_BEATS), min(n_beats, stop + CONTEXT_BEATS)
-        sequence = embeddings[first:last].astype(np.float32)
-        logits = head.network(
-            torch.from_numpy(sequence)[None],
-            torch.from_numpy(usual_beat(sequence))[None, None],
-            torch.from_numpy(rr[first:last])[None],
-        )[0]
-        probabilities[start:stop] = torch.softmax(logits, dim=-1).numpy()[start - first : stop - first]
-    return probabilities
+    classifier = HeartbeatClassifier(head, r_peaks)
+    classifier.add(embeddings)
+    return classifier.probabilities
 
 
 def build_network(n_embedding: int, *, n_units: int, dropout: float) -> BeatSequenceHead:
