@@ -19,6 +19,20 @@ preprocessing that belongs to it{head_title}.
 
 **Research software, not a medical device.** It must not be used to diagnose, treat or monitor a person.
 
+## How to use it
+
+`heartbert.load(folder)` does everything. With transformers alone, a window with more tokens than the model has positions must
+continue in further rows:
+
+```python
+texts = HeartbertFeatureExtractor.from_pretrained(folder)(lead_mv, sampling_rate=250.0)["text"]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+rows = tokenizer(texts, truncation=True, return_overflowing_tokens=True, padding=True, return_tensors="pt")
+hidden = AutoModel.from_pretrained(folder)(rows["input_ids"], rows["attention_mask"]).last_hidden_state
+```
+
+`AutoModel` reports the masked-language head as unexpected; `AutoModelForMaskedLM` uses it.
+
 ## What is in the folder
 
 | file | what it is |
@@ -47,6 +61,7 @@ leads, {validation_loss} on held-out leads.
 - Amplitude is read relative to the recording; a change of gain between recordings does not matter, absolute voltage is lost.
 - Filtered to {low_hz:g}-{high_hz:g} Hz: pacing spikes and late potentials are lost.
 - One lead at a time.
+- Where MIT-BIH record 201 is in training and 202 in test, as in the usual split, one man is on both sides.
 """
 
 _HEAD_SECTION = """
