@@ -1,4 +1,7 @@
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +48,29 @@ def test_pretraining_resumed_after_a_stop_equals_an_unbroken_run(tiny_corpus: Pa
 
     assert losses_in(tmp_path / "broken")[12] == pytest.approx(losses_in(tmp_path / "unbroken")[12], abs=2e-3)
     assert sorted(losses_in(tmp_path / "broken")) == list(range(1, 13))
+
+
+def test_pretraining_continues_the_newest_complete_checkpoint_after_sigkill(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A run killed while it writes a checkpoint, or before it removes the older one, must find a whole one."""
+    script = (
+        "import os, signal, shutil, sys; from pathlib import Path\n"
+        "from heartbert.training import pretraining; from heartbert.training.config import read_config\n"
+        "run = pretraining.Pretraining(Path(sys.argv[1]), Path(sys.argv[2]), read_config('tiny'))\n"
+        "run.run(max_minutes=0.0)\n"
+        "moment = {'writing': (pretraining, 'save_file'), 'removing': (shutil, 'rmtree')}[sys.argv[3]]\n"
+        "setattr(*moment, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))\n"
+        "run.run(max_minutes=0.0)\n"
+    )
+    steps = {}
+    for moment in ("writing", "removing"):
+        folder = tmp_path / moment
+        command = [sys.executable, "-c", script, str(tiny_corpus), str(folder), moment]
+        killed = subprocess.run(command, capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+        steps[moment] = Pretraining(tiny_corpus, folder, read_config("tiny")).step
+
+    assert steps == {"writing": 1, "removing": 2}
 
 
 def test_pretraining_drops_log_lines_after_the_checkpoint_it_continues(tiny_corpus: Path, tmp_path: Path) -> None:

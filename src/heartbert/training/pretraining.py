@@ -4,6 +4,7 @@ Needs torch, transformers, tokenizers, numpy and a corpus folder; no reader of r
 """
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -26,7 +27,7 @@ from heartbert.training.config import Config
 from heartbert.training.corpus import Corpus, Lead, open_corpus
 from heartbert.training.masking import Masking
 
-CHECKPOINT_FOLDER, LOG_FILE, STATE_FILE = "checkpoint", "log.jsonl", "state.json"
+CHECKPOINT_PREFIX, LOG_FILE, STATE_FILE = "checkpoint-", "log.jsonl", "state.json"
 WEIGHTS_FILE, OPTIMIZER_FILE = "model.safetensors", "optimizer.safetensors"
 _SAMPLES_PER_MS = 0.36
 _WARMUP_STEPS = 200
@@ -98,7 +99,7 @@ class Pretraining:
     ----------
     corpus_folder : Path
     folder : Path
-        The run: ``checkpoint/`` and ``log.jsonl``. An existing checkpoint is continued.
+        The run: ``checkpoint-<step>/`` and ``log.jsonl``. The newest checkpoint is continued.
     config : Config
     device : str
         ``"cpu"`` or ``"cuda"``.
@@ -125,8 +126,8 @@ class Pretraining:
         held_out = [lead for lead in corpus.leads if lead.held_out and lead.length >= max_tokens]
         self._validation_rows = RowSampler(corpus, held_out, max_tokens) if held_out else None
         self._optimizer = _build_optimizer(self.model, settings.learning_rate, settings.weight_decay)
-        if (folder / CHECKPOINT_FOLDER).exists():
-            self._load_checkpoint()
+        if checkpoints := self._checkpoints():
+            self._load_checkpoint(checkpoints[-1])
 
     def run(self, *, max_minutes: float | None = None, progress: Progress = no_progress) -> None:
         """Train to the last step, or as long as given; writes a checkpoint at the end and every five minutes.
@@ -221,16 +222,25 @@ class Pretraining:
         line = f"step {self.step}, loss {row['training_loss']}, {tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
         progress(line, self.step / self.config.pretraining.n_steps)
 
+    def _checkpoints(self) -> list[Path]:
+        """List the complete checkpoints, oldest first."""
+        return sorted(self.folder.glob(f"{CHECKPOINT_PREFIX}*"))
+
     def _save_checkpoint(self) -> None:
-        with replacing_folder(self.folder / CHECKPOINT_FOLDER) as building:
+        """Write a checkpoint under a name of its own before the older ones go: at no moment is there none."""
+        older = self._checkpoints()
+        target = self.folder / f"{CHECKPOINT_PREFIX}{self.step:08d}"
+        with replacing_folder(target) as building:
             with quiet_transformers():
                 self.model.save_pretrained(building)
             save_file(_flat_state(self._optimizer), building / OPTIMIZER_FILE)
             state = {"step": self.step, "seconds": self.seconds, "config": asdict(self.config)}
             (building / STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        for folder in older:
+            if folder != target:
+                shutil.rmtree(folder)
 
-    def _load_checkpoint(self) -> None:
-        folder = self.folder / CHECKPOINT_FOLDER
+    def _load_checkpoint(self, folder: Path) -> None:
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         if state["config"]["encoder"] != asdict(self.config.encoder):
             raise BundleError(
