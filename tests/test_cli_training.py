@@ -19,7 +19,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_weights_can_be_made_and_used_from_the_command_line(
     tiny_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The shipped weights were made so: corpus, encoder in two parts, head, and an analysis."""
+    """Anyone must be able to make weights of their own: corpus, encoder in two parts, head, and an analysis."""
     (tmp_path / "held-out.txt").write_text("# validation\nc\n")
     (tmp_path / "excluded.txt").write_text("b\n")
     corpus, bundle = tmp_path / "corpus", tmp_path / "bundle"
