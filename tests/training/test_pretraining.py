@@ -34,6 +34,7 @@ def test_pretraining_learns_to_restore_hidden_tokens(tiny_corpus: Path, tmp_path
 
     assert run.validation_loss() < before - 0.1
     assert run.finished
+    assert "CPU" in json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["device"]
 
 
 def test_pretraining_resumed_after_a_stop_equals_an_unbroken_run(tiny_corpus: Path, tmp_path: Path) -> None:

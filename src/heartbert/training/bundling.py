@@ -1,13 +1,10 @@
 """Trained parts -> bundle: from a pre-training run, and from a bundle and its new heartbeat head."""
 
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from heartbert.bundle import Bundle, load_bundle, save_bundle
 from heartbert.errors import BundleError
@@ -51,7 +48,6 @@ def bundle_pretrained(run: Pretraining, corpus_folder: Path, folder: Path, *, na
         "pretraining": {
             **last,
             "n_parameters": sum(parameter.numel() for parameter in run.model.parameters()),
-            "device": _describe(run.device),
             "seed": run.config.pretraining.seed,
         },
         "heartbeat_scores": {},
@@ -115,9 +111,3 @@ def bundle_with_heartbeats(
     }
     save_bundle(replace(bundle, heartbeats=kept.head, manifest=manifest), folder, card=write_card(manifest))
     return kept.scores
-
-
-def _describe(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"

@@ -4,6 +4,7 @@ Needs torch, transformers, tokenizers, numpy and a corpus folder; no reader of r
 """
 
 import json
+import platform
 import shutil
 import time
 from collections.abc import Mapping
@@ -215,6 +216,7 @@ class Pretraining:
             "validation_loss": round(self.validation_loss(), 4),
             "tokens": tokens,
             "seconds": round(self.seconds, 1),
+            "device": _describe(self.device),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / LOG_FILE).open("a", encoding="utf-8") as file:
@@ -287,6 +289,12 @@ def _restore_state(optimizer: torch.optim.AdamW, flat: Mapping[str, torch.Tensor
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
 
 
 def _cut_log(path: Path, step: int) -> None:
