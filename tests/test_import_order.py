@@ -16,7 +16,7 @@ PACKAGE = Path(heartbert.__file__).parent
 
 # Modules and packages from the top of the program to its end. A package may import within itself.
 ROWS = (
-    ("errors", "files", "progress"),
+    ("compiled", "errors", "files", "progress"),
     ("records",),
     ("signals",),
     ("levels",),
