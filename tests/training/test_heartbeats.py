@@ -93,9 +93,17 @@ def test_bundle_with_heartbeats_refuses_a_recording_on_both_sides(
     """The most common way to fool oneself must be an error, not a warning."""
     paths = [tiny_database / "a.hea", tiny_database / "b.hea"]
 
-    with pytest.raises(LeakageError, match="1 recordings in both training and test, first 'b'"):
+    with pytest.raises(LeakageError, match=r"1 persons in both training and test, first '.*/b'"):
         bundle_with_heartbeats(tiny_pretrained, (paths, paths[1:]), tmp_path / "x", SETTINGS)
     assert not (tmp_path / "x").exists()
+
+
+def test_bundle_with_heartbeats_refuses_one_person_under_two_names(tiny_pretrained: Path, tmp_path: Path) -> None:
+    """MIT-BIH 201 and 202 show one man."""
+    sides = [tmp_path / "mitdb" / "201.hea"], [tmp_path / "mitdb" / "202.hea"]
+
+    with pytest.raises(LeakageError, match="1 persons in both training and test, first 'mitdb/201'"):
+        bundle_with_heartbeats(tiny_pretrained, sides, tmp_path / "x", SETTINGS)
 
 
 def test_bundle_with_heartbeats_writes_a_card_with_the_scores_of_all_seeds(tiny_bundle: Path) -> None:

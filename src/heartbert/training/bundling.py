@@ -8,7 +8,7 @@ from typing import Any
 
 from heartbert.bundle import Bundle, load_bundle, save_bundle
 from heartbert.errors import BundleError
-from heartbert.evaluation.splits import refuse_shared
+from heartbert.evaluation.splits import person_of, refuse_shared
 from heartbert.preprocessing import load_preprocessing
 from heartbert.progress import Progress, no_progress
 from heartbert.tokens import load_tokenizer
@@ -71,7 +71,8 @@ def bundle_with_heartbeats(
     source : Path
         Bundle with the encoder.
     recordings : (training, validation), sequences of Path
-        WFDB recordings with ``.atr`` annotations, of different persons.
+        WFDB recordings with ``.atr`` annotations, of different persons. A folder named as a published database is
+        known to hold several recordings of some persons.
     folder : Path
         Bundle to write; may be `source`.
     config : HeartbeatsConfig
@@ -84,10 +85,13 @@ def bundle_with_heartbeats(
     Raises
     ------
     LeakageError
-        If a recording is on both sides.
+        If a person is on both sides.
     """
     training_paths, validation_paths = recordings
-    refuse_shared([path.stem for path in training_paths], [path.stem for path in validation_paths], what="recordings")
+    training_persons, validation_persons = (
+        [person_of(path.parent.name, path.stem) for path in side] for side in (training_paths, validation_paths)
+    )
+    refuse_shared(training_persons, validation_persons, what="persons")
     bundle = load_bundle(source)
     paths = [*training_paths, *validation_paths]
     beats = []
