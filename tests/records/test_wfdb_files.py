@@ -123,13 +123,58 @@ def test_read_wfdb_says_which_signal_file_is_missing(write_wfdb: WriteWfdb, digi
         read_wfdb(header)
 
 
-def test_read_wfdb_translates_errors_of_wfdb_when_file_vanishes(write_wfdb: WriteWfdb, digital: Digital) -> None:
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("80", "record 'rec': signal 0 cannot be read from frame 0"),
+        ("16", "rec.dat cannot be read .No such file or directory.; it must stay beside its header"),
+        ("212", "rec.dat cannot be read .No such file or directory.; it must stay beside its header"),
+    ],
+)
+def test_read_wfdb_says_what_is_wrong_when_the_signal_file_vanishes(
+    write_wfdb: WriteWfdb, storage: str, message: str
+) -> None:
     """Samples are read late; the file may be gone by then."""
-    header = write_wfdb([digital])
+    header = write_wfdb([np.arange(100)], storage=storage)
     channel = read_wfdb(header).channels[0]
     header.with_suffix(".dat").unlink()
-    with pytest.raises(RecordFormatError, match="record 'rec': signal 0 cannot be read from frame 0"):
+    with pytest.raises(RecordFormatError, match=message):
         channel.read()
+
+
+@pytest.mark.parametrize("storage", ["16", "212"])
+def test_read_wfdb_says_what_is_wrong_when_the_signal_file_shrinks(write_wfdb: WriteWfdb, storage: str) -> None:
+    """Half a signal must not pass for a whole one."""
+    header = write_wfdb([np.arange(100)], storage=storage)
+    channel = read_wfdb(header).channels[0]
+    data = header.with_suffix(".dat")
+    data.write_bytes(data.read_bytes()[:90])
+    with pytest.raises(
+        RecordFormatError, match=r"rec.dat has become shorter than when it was opened: 90 bytes at byte 0"
+    ):
+        channel.read()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.lists(st.integers(-2048, 2047), min_size=12, max_size=60),
+    part=st.tuples(st.integers(0, 40), st.integers(1, 40)),
+    storage=st.sampled_from(["16", "212"]),
+    per_frame=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    skew=st.integers(0, 2),
+)
+def test_direct_formats_read_like_wfdb(
+    write_wfdb: WriteWfdb, values: list[int], part: tuple[int, int], storage: str, per_frame: list[int], skew: int
+) -> None:
+    """The two formats that are decoded here must give what the library gives, to the last bit."""
+    start, stop = part[0], sum(part)
+    signals = [np.resize(np.roll(np.array(values), n), 10 * n) for n in per_frame]
+    header = write_wfdb(signals, storage=storage, per_frame=per_frame, skew=[skew] * len(per_frame))
+    stored = wfdb.rdrecord(str(header.with_suffix("")), smooth_frames=False, ignore_skew=True).e_p_signal
+    for number, channel in enumerate(read_wfdb(header).channels):
+        late = skew * per_frame[number]
+        expected = np.concatenate([stored[number][late:], np.full(late, np.nan)])[start:stop]
+        np.testing.assert_array_equal(channel.read(start, stop), expected.astype(np.float32))
 
 
 def test_read_wfdb_refuses_scattered_signals_of_one_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from heartbert.records.record import ArraySource, Channel, Record, SampleSource,
 from heartbert.records.units import Delivery, deliver
 from heartbert.records.wfdb_header import FIXED_FORMATS, NO_FILE, SignalLine, WfdbHeader, read_header
 from heartbert.records.wfdb_library import wfdb
+from heartbert.records.wfdb_samples import DIRECT_FORMATS, DirectSource
 
 # Bytes per sample of the formats in which every sample has its own bytes, see signal(5).
 _BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2}
@@ -126,6 +127,21 @@ def _source(header: WfdbHeader, number: int, n_frames: int, delivery: Delivery) 
     """Return where the samples of one signal lie."""
     line = header.signals[number]
     skew, spf = line.skew_frames, line.samples_per_frame
+    if line.storage in DIRECT_FORMATS:
+        per_frame = [other.samples_per_frame if other.file_name == line.file_name else 0 for other in header.signals]
+        return DirectSource(
+            path=header.path.with_name(line.file_name),
+            storage=line.storage,
+            offset_bytes=line.offset_bytes,
+            frame_samples=sum(per_frame),
+            position=sum(per_frame[:number]),
+            samples_per_frame=spf,
+            n_frames=n_frames,
+            skew_frames=skew,
+            baseline=line.baseline,
+            gain=line.gain,
+            factor=delivery.factor,
+        )
     if header.n_frames is not None and line.storage != "8":
         return SignalFileSource(header.record_path, number, n_frames, spf, skew, delivery.factor)
     signal = _read_frames(header.record_path, number, 0, header.n_frames)[skew * spf :]

@@ -50,6 +50,8 @@ class SignalLine:
     skew_frames : int
         Frames by which the signal is stored late.
     offset_bytes : int
+    gain, baseline : float
+        A stored value ``d`` means ``(d - baseline) / gain`` in `unit`.
     unit : str
     """
 
@@ -59,6 +61,8 @@ class SignalLine:
     samples_per_frame: int
     skew_frames: int
     offset_bytes: int
+    gain: float
+    baseline: float
     unit: str
 
 
@@ -273,6 +277,8 @@ def _signal_line(path: Path, number: int, parsed: Any, line: str) -> SignalLine:
         samples_per_frame=parsed.samps_per_frame[number] or 1,
         skew_frames=parsed.skew[number] or 0,
         offset_bytes=parsed.byte_offset[number] or 0,
+        gain=parsed.adc_gain[number],
+        baseline=parsed.baseline[number],
         unit=(gain["unit"] if gain else None) or "mV",
     )
 

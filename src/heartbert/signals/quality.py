@@ -1,5 +1,6 @@
 """Stage 2 of 7: Record -> signal. Which stretches of a recording cannot be scored, and why."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +55,9 @@ def find_unscorable(signal: npt.NDArray[np.float32], fs: float, *, low: float, h
     """
     codes = np.zeros(signal.size, dtype=np.uint8)
     missing = ~np.isfinite(signal)
+    shortest = min(max(FLAT_S * fs, 2), max(SATURATED_S * fs, _SATURATED_SAMPLES))
+    if not missing.any() and not _may_rest(signal, math.ceil(shortest)):
+        return codes
     changes = np.flatnonzero((signal[1:] != signal[:-1]) | missing[1:]) + 1
     starts = np.concatenate(([0], changes))
     lengths = np.diff(np.append(starts, signal.size))
@@ -64,6 +68,16 @@ def find_unscorable(signal: npt.NDArray[np.float32], fs: float, *, low: float, h
     codes[:] = np.repeat(np.where(flat, 2, np.where(railed, 3, 0)), lengths)
     codes[missing] = 1
     return codes
+
+
+def _may_rest(signal: npt.NDArray[np.float32], n_samples: int) -> bool:
+    """Return False if no `n_samples` consecutive samples are equal, without a look at most of them."""
+    # A run of n samples holds two neighbouring points of a grid of half that width, and all between them.
+    step = n_samples // 2
+    grid = signal[::step]
+    candidates = np.flatnonzero(grid[1:] == grid[:-1]) * step
+    between = signal[candidates[:, None] + np.arange(step + 1)]  # (n_candidates, step + 1)
+    return bool((between == between[:, :1]).all(axis=1).any())
 
 
 def spread(unscorable: npt.NDArray[np.bool_], n_samples: int) -> npt.NDArray[np.bool_]:
