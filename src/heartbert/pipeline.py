@@ -23,7 +23,6 @@ from heartbert.signals.resampling import TARGET_FS, rate_ratio
 from heartbert.signals.scaling import Scaling, check_amplitude
 from heartbert.signals.streaming import Block
 from heartbert.signals.survey import Survey, survey_lead
-from heartbert.text import to_text
 from heartbert.tokens import Tokens
 
 # Shortest recording with a beat to speak of, in seconds.
@@ -232,7 +231,7 @@ class HeartBert:
     def _embed_blocks(
         self, channel: Channel, scaling: Scaling, clock: "_Clock | None" = None
     ) -> Iterator[EmbeddedBlock]:
-        """Pass over the lead again: levels, text, tokens and embeddings, about five minutes at a time."""
+        """Pass over the lead again: levels, tokens and embeddings, about five minutes at a time."""
         clock = clock or _Clock()
         bundle = self.bundle
         blocks = bundle.preprocessing.stream(channel)
@@ -242,15 +241,15 @@ class HeartBert:
                 block = next(blocks, None)
             if block is None:
                 return
-            with clock.stage("levels and text"):
+            with clock.stage("levels"):
                 levels = bundle.preprocessing.codebook.quantize(scaling.apply(block.inner_signal))
                 starts = np.arange(0, levels.size, bundle.preprocessing.window_samples)
                 stops = np.append(starts[1:], levels.size)
-                texts = [to_text(levels[start:stop]) for start, stop in zip(starts, stops, strict=True)]
             with clock.stage("tokens"):
-                tokens, unusable = _mask_unscorable(
-                    bundle.tokenizer.encode(texts, max_tokens=bundle.max_tokens), starts, block
+                tokens = bundle.tokenizer.encode_levels(
+                    levels, bundle.preprocessing.window_samples, max_tokens=bundle.max_tokens
                 )
+                tokens, unusable = _mask_unscorable(tokens, starts, block)
             with clock.stage("embeddings"):
                 embedded = embed(bundle.model.base_model, tokens, layer=layer)
             usable = ~unusable[tokens.offsets[..., 1] > tokens.offsets[..., 0]]

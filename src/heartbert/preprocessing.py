@@ -47,9 +47,9 @@ class Preprocessing:
         """Samples at 360 Hz of a block: about five minutes, a whole number of windows."""
         return max(1, round(BLOCK_S * TARGET_FS / self.window_samples)) * self.window_samples
 
-    def stream(self, channel: Channel) -> Iterator[Block]:
-        """Yield the lead at 360 Hz, filtered, in blocks of whole windows."""
-        return stream_blocks(channel, self.band, block_samples=self.block_samples)
+    def stream(self, channel: Channel, *, first: int = 0) -> Iterator[Block]:
+        """Yield the lead at 360 Hz, filtered, in blocks of whole windows, from block `first` on."""
+        return stream_blocks(channel, self.band, block_samples=self.block_samples, first=first)
 
     def texts(self, signal: npt.NDArray[np.float32], fs: float) -> list[str]:
         """Turn one lead into the texts of its windows, the last one shorter than the others.

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heartbert.signals.quality import (
     REASONS,
@@ -140,3 +142,24 @@ def test_join_stretches_joins_halves_of_one_defect_only() -> None:
     joined = join_stretches(halves)
 
     assert joined == (Stretch(0, 2, "flat"), Stretch(2, 3, "missing"), Stretch(4, 5, "missing"))
+
+
+@given(
+    runs=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40)), min_size=1, max_size=12),
+    fs=st.sampled_from([4.0, 50.0, 100.0, 360.0]),
+)
+def test_find_unscorable_overlooks_no_run(runs: list[tuple[int, int]], fs: float) -> None:
+    """Runs are searched on a coarse grid first; a run between its points must still be found."""
+    signal = np.concatenate([np.full(length, value, dtype=np.float32) for value, length in runs])
+
+    codes = find_unscorable(signal, fs, low=0, high=2)
+
+    edges = np.flatnonzero(np.diff(signal)) + 1
+    for run in np.split(np.arange(signal.size), edges):
+        if run.size >= max(fs, 2):
+            expected = 2
+        elif run.size >= max(0.06 * fs, 6) and signal[run[0]] in (0, 2):
+            expected = 3
+        else:
+            expected = 0
+        assert (codes[run] == expected).all()

@@ -72,11 +72,15 @@ def find_unscorable(signal: npt.NDArray[np.float32], fs: float, *, low: float, h
 
 def _may_rest(signal: npt.NDArray[np.float32], n_samples: int) -> bool:
     """Return False if no `n_samples` consecutive samples are equal, without a look at most of them."""
-    # A run of n samples holds two neighbouring points of a grid of half that width, and all between them.
-    step = n_samples // 2
+    # A run of n samples holds four neighbouring points of a grid with steps of n / 4, and all between them.
+    n_points = min(4, n_samples)
+    step = n_samples // n_points
     grid = signal[::step]
-    candidates = np.flatnonzero(grid[1:] == grid[:-1]) * step
-    between = signal[candidates[:, None] + np.arange(step + 1)]  # (n_candidates, step + 1)
+    equal = grid[1:] == grid[:-1]
+    for _ in range(n_points - 2):
+        equal = equal[1:] & equal[:-1]
+    candidates = np.flatnonzero(equal) * step
+    between = signal[candidates[:, None] + np.arange((n_points - 1) * step + 1)]  # (n_candidates, n_between)
     return bool((between == between[:, :1]).all(axis=1).any())
 
 

@@ -66,7 +66,7 @@ def value_range(channel: Channel, block_samples: int) -> tuple[float, float]:
     return (low, high) if low <= high else (0.0, 0.0)
 
 
-def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int) -> Iterator[Block]:
+def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int, first: int = 0) -> Iterator[Block]:
     """Yield a lead at 360 Hz, filtered, in blocks that join exactly: the result does not depend on their size.
 
     Parameters
@@ -76,29 +76,33 @@ def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int) -> It
     band : BandPass
     block_samples : int
         Samples of a block at 360 Hz; only memory depends on it.
+    first : int
+        Number of the block to begin with.
 
     Yields
     ------
     block : Block
-        In time order; together they cover ``round(n_samples * 360 / fs)`` samples.
+        In time order; together, from block 0 on, they cover ``round(n_samples * 360 / fs)`` samples.
     """
     ratio = rate_ratio(channel.fs)
-    low, high = value_range(channel, block_samples)
     n_out = n_resampled(channel.n_samples, ratio)
+    if first * block_samples >= n_out:
+        return
+    low, high = value_range(channel, block_samples)
     context = round(CONTEXT_S * TARGET_FS)
     margin_out = context + band.margin_samples
     up, down = ratio.numerator, ratio.denominator
     margin_in = support_samples(ratio) + math.ceil(max(FLAT_S, SPREAD_S) * channel.fs)
-    for start in range(0, n_out, block_samples):
+    for start in range(first * block_samples, n_out, block_samples):
         stop = min(start + block_samples, n_out)
-        # The first sample read lies on both sampling grids: input `first * down` is output `first * up`.
-        first = (start - margin_out) // up - -(-margin_in // down)
+        # The first sample read lies on both sampling grids: input `origin * down` is output `origin * up`.
+        origin = (start - margin_out) // up - -(-margin_in // down)
         last_in = math.ceil((stop + margin_out) / ratio) + margin_in
-        raw, codes = _read_extended(channel, first * down, last_in, low=low, high=high)
-        skip = start - margin_out - first * up
+        raw, codes = _read_extended(channel, origin * down, last_in, low=low, high=high)
+        skip = start - margin_out - origin * up
         resampled = resample_padded(raw, ratio)[skip : skip + stop - start + 2 * margin_out]
         filtered = band.apply_padded(resampled)
-        inputs = ((np.arange(start - context, stop + context) - first * up) * down / up).astype(np.int64)
+        inputs = ((np.arange(start - context, stop + context) - origin * up) * down / up).astype(np.int64)
         yield Block(start, stop, context, filtered, codes[inputs])
 
 

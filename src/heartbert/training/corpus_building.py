@@ -21,14 +21,13 @@ from heartbert.records import Channel, read_record
 from heartbert.signals.filtering import BandPass
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.signals.scaling import PIECE_S, ScalingRule, join_ranges, piece_ranges
-from heartbert.text import to_text
-from heartbert.tokens import TOKENIZER_FILE, Tokenizer, train_tokenizer
+from heartbert.tokens import TOKENIZER_FILE, Tokenizer, train_on_levels
 from heartbert.training.config import Config
 from heartbert.training.corpus import LEADS_FILE, MANIFEST_FILE, TOKENS_FILE, Corpus, Lead, open_corpus
 
 Found = TypeVar("Found")
-Windows = Callable[[Lead], Iterator[str]]
-"""Gives the texts of a lead's windows."""
+LevelsOf = Callable[[Lead], npt.NDArray[np.uint8]]
+"""Gives the levels of a lead."""
 
 # A lead with less scorable signal than this teaches nothing about rhythm, in seconds.
 _SHORTEST_S = 5.0
@@ -106,11 +105,11 @@ def build_corpus(plan: CorpusPlan, folder: Path, config: Config, *, progress: Pr
         codebook = fit_lloyd_max(_histogram(scaled, training), config.codebook.n_levels)
         band, rule = _signal_parts(config)
         Preprocessing(band, rule, codebook, config.tokenizer.window_samples).save(building)
-        windows = partial(_windows, scaled, codebook=codebook, window_samples=config.tokenizer.window_samples)
-        tokenizer = _fit_tokenizer(windows, training, config, progress=progress)
+        levels_of = partial(_levels, scaled, codebook=codebook)
+        tokenizer = _fit_tokenizer(levels_of, training, config, progress=progress)
         tokenizer.save(building)
-        leads = _write_tokens(building / TOKENS_FILE, scaled_leads, windows, tokenizer, progress=progress)
-        del windows, scaled
+        leads = _write_tokens(building / TOKENS_FILE, scaled_leads, levels_of, tokenizer, config, progress=progress)
+        del levels_of, scaled
         scaled_path.unlink()
         _write_manifest(building, plan, leads, config)
     return open_corpus(folder)
@@ -184,34 +183,32 @@ def _histogram(scaled: npt.NDArray[np.uint16], leads: Sequence[Lead]) -> npt.NDA
     return counts
 
 
-def _windows(scaled: npt.NDArray[np.uint16], lead: Lead, *, codebook: Codebook, window_samples: int) -> Iterator[str]:
-    """Yield the texts of one lead's windows."""
-    signal = (lead.of(scaled).astype(np.float32) + 0.5) / np.float32(N_BINS)
-    levels = codebook.quantize(signal)
-    for start in range(0, levels.size, window_samples):
-        yield to_text(levels[start : start + window_samples])
+def _levels(scaled: npt.NDArray[np.uint16], lead: Lead, *, codebook: Codebook) -> npt.NDArray[np.uint8]:
+    """Return the levels of one lead's windows, one after the other."""
+    return codebook.quantize((lead.of(scaled).astype(np.float32) + 0.5) / np.float32(N_BINS))
 
 
-def _fit_tokenizer(windows: Windows, leads: Sequence[Lead], config: Config, *, progress: Progress) -> Tokenizer:
+def _fit_tokenizer(levels_of: LevelsOf, leads: Sequence[Lead], config: Config, *, progress: Progress) -> Tokenizer:
     """Learn merges from every n-th window, as many as the settings allow."""
     settings = config.tokenizer
     n_samples = sum(lead.n_samples for lead in leads)
     step = max(1, -(-n_samples // settings.training_samples))
-
-    def chosen() -> Iterator[str]:  # pragma: no cover - runs in a thread of tokenizers, which coverage does not see
-        index = 0
-        for number, lead in enumerate(leads):
-            progress("learning tokens", number / len(leads))
-            for text in windows(lead):
-                if index % step == 0:
-                    yield text
-                index += 1
-
-    return train_tokenizer(chosen(), n_levels=config.codebook.n_levels, n_tokens=settings.n_tokens)
+    chosen: list[npt.NDArray[np.uint8]] = []
+    n_windows = 0
+    for number, lead in enumerate(leads):
+        progress("learning tokens", number / len(leads))
+        levels = levels_of(lead)
+        starts = range(0, levels.size, settings.window_samples)
+        chosen += [levels[start : start + settings.window_samples] for start in starts[-n_windows % step :: step]]
+        n_windows += len(starts)
+    lengths = np.array([window.size for window in chosen])
+    return train_on_levels(
+        np.concatenate(chosen), lengths, n_levels=config.codebook.n_levels, n_tokens=settings.n_tokens
+    )
 
 
 def _write_tokens(
-    path: Path, leads: Sequence[Lead], windows: Windows, tokenizer: Tokenizer, *, progress: Progress
+    path: Path, leads: Sequence[Lead], levels_of: LevelsOf, tokenizer: Tokenizer, config: Config, *, progress: Progress
 ) -> list[Lead]:
     """Encode every lead; returns the leads with their place in the token file."""
     encoded: list[Lead] = []
@@ -219,10 +216,10 @@ def _write_tokens(
     with path.open("wb") as file:
         for number, lead in enumerate(leads):
             progress("encoding", number / len(leads))
-            pieces = np.concatenate(tokenizer.pieces(list(windows(lead)))).astype(np.uint16)
-            pieces.tofile(file)
-            encoded.append(replace(lead, first=position, length=pieces.size))
-            position += pieces.size
+            token_ids, _ = tokenizer.pieces_of_levels(levels_of(lead), config.tokenizer.window_samples)
+            token_ids.astype(np.uint16).tofile(file)
+            encoded.append(replace(lead, first=position, length=token_ids.size))
+            position += token_ids.size
     return encoded
 
 
