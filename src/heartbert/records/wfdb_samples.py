@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from heartbert.compiled import has_numba
 from heartbert.errors import RecordFormatError
 from heartbert.records.record import as_samples
 
@@ -75,10 +76,19 @@ class DirectSource:
             return self._samples(raw.view("<i2").reshape(-1, self.frame_samples)[:, columns].ravel())
         # Two samples share three bytes. Frames are read from an even one on, so that a byte group starts there.
         skipped = first % 2
-        n_samples = (last - first + skipped) * self.frame_samples
-        packed = self._bytes(3 * (first - skipped) * self.frame_samples // 2, (3 * n_samples + 1) // 2)
-        codes = _unpack(packed, n_samples).reshape(-1, self.frame_samples)
-        return np.take(self._sample_of_code, codes[skipped:, columns].ravel())
+        n_frames = last - first + skipped
+        n_bytes = (3 * n_frames * self.frame_samples + 1) // 2
+        packed = self._bytes(3 * (first - skipped) * self.frame_samples // 2, n_bytes)
+        if has_numba():
+            from heartbert.records.wfdb_kernels import unpack_signal
+
+            signal = np.empty(n_frames * self.samples_per_frame, dtype=np.float32)
+            frame = (self.frame_samples, self.position, self.samples_per_frame)
+            unpack_signal(packed, frame, self._sample_of_code, signal)
+        else:
+            codes = _unpack(packed)[: n_frames * self.frame_samples].reshape(-1, self.frame_samples)
+            signal = np.take(self._sample_of_code, codes[:, columns].ravel())
+        return signal[skipped * self.samples_per_frame :]
 
     def _bytes(self, start: int, count: int) -> npt.NDArray[np.uint8]:
         try:
@@ -107,7 +117,7 @@ class DirectSource:
         return self._samples(np.where(codes < 1 << 11, codes, codes - (1 << 12)))
 
 
-def _unpack(packed: npt.NDArray[np.uint8], n_samples: int) -> npt.NDArray[np.uint16]:
+def _unpack(packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     """Take the 12-bit patterns of format 212 apart: of three bytes, the middle one holds both samples' high bits."""
     if packed.size % 3:
         packed = np.append(packed, np.uint8(0))
@@ -116,4 +126,4 @@ def _unpack(packed: npt.NDArray[np.uint8], n_samples: int) -> npt.NDArray[np.uin
     patterns[:, :, 0] = groups[:, ::2]
     np.bitwise_and(groups[:, 1], 0x0F, out=patterns[:, 0, 1])
     np.right_shift(groups[:, 1], 4, out=patterns[:, 1, 1])
-    return patterns.view("<u2").ravel()[:n_samples]
+    return patterns.view("<u2").ravel()
