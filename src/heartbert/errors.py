@@ -10,7 +10,9 @@
     ├── TextError            a text that the alphabet or the tokenizer does not know
     ├── ConfigError          a setting that is unknown, out of range or contradicts another
     ├── LeakageError         a split in which training and test share a person or a recording
-    └── BundleError          a bundle or a corpus that is missing, damaged or inconsistent
+    ├── BundleError          a bundle or a corpus that is missing, damaged or inconsistent
+    └── DatabaseError        a database's file that cannot be fetched, or a list of its files that is damaged
+        └── FileNotOnServerError
 """
 
 
@@ -48,3 +50,11 @@ class LeakageError(HeartbertError):
 
 class BundleError(HeartbertError):
     """A bundle or corpus is missing, damaged or inconsistent."""
+
+
+class DatabaseError(HeartbertError):
+    """A file of a database cannot be fetched, or the list of its files is missing or damaged."""
+
+
+class FileNotOnServerError(DatabaseError):
+    """The server has no such file."""
