@@ -26,6 +26,7 @@ ROWS = (
     ("embeddings",),
     ("predictions",),
     ("analysis", "evaluation"),
+    ("databases",),
     ("bundle",),
     ("pipeline",),
     ("training", "results"),

@@ -12,8 +12,11 @@ from typing import Annotated, ParamSpec
 import typer
 
 from heartbert.cli.analyze import analyze
+from heartbert.cli.codec import codec_report, decode, text
+from heartbert.cli.databases import databases, download, verify
 from heartbert.cli.demo import demo
 from heartbert.cli.inspect import inspect
+from heartbert.cli.score import score
 from heartbert.cli.train import corpus_build, pretrain, train_heartbeats
 from heartbert.errors import HeartbertError
 
@@ -70,7 +73,21 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
 corpus_app = typer.Typer(no_args_is_help=True, help="Build the corpus that an encoder is pre-trained on.")
 corpus_app.command("build")(one_line_errors(corpus_build))
 app.add_typer(corpus_app, name="corpus")
-for _command in (inspect, analyze, demo, pretrain, train_heartbeats):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    inspect,
+    analyze,
+    demo,
+    text,
+    decode,
+    codec_report,
+    databases,
+    download,
+    verify,
+    pretrain,
+    train_heartbeats,
+    score,
+)
+for _command in _COMMANDS:
     app.command()(one_line_errors(_command))
 
 
