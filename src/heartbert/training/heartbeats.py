@@ -23,10 +23,12 @@ from heartbert.predictions.heartbeats import (
     usual_beat,
 )
 from heartbert.predictions.labels import AamiClass
+from heartbert.preprocessing import Preprocessing
 from heartbert.progress import Progress, no_progress
 from heartbert.records import read_annotations, read_record
 from heartbert.signals.beats import rr_features
 from heartbert.signals.resampling import TARGET_FS
+from heartbert.signals.scaling import Scaling
 from heartbert.signals.survey import survey_lead
 from heartbert.training.config import HeartbeatsConfig
 
@@ -61,8 +63,15 @@ class AnnotatedBeats:
     reference_classes: npt.NDArray[np.int64]
 
 
-def embed_annotated(bundle: Bundle, path: Path, *, layer: int, annotator: str = "atr") -> AnnotatedBeats:
-    """Detect and embed the beats of an annotated recording, and label them by the annotation.
+def label_beats(preprocessing: Preprocessing, path: Path, *, annotator: str = "atr") -> tuple[AnnotatedBeats, Scaling]:
+    """Detect the beats of an annotated recording and label them by the annotation, without embeddings.
+
+    Returns
+    -------
+    beats : AnnotatedBeats
+        Its `embeddings` have shape (n_beats, 0).
+    scaling : Scaling
+        Of the lead in which they were found.
 
     Raises
     ------
@@ -75,15 +84,26 @@ def embed_annotated(bundle: Bundle, path: Path, *, layer: int, annotator: str = 
     if reference_samples.size == 0:
         raise RecordFormatError(f"'{path.stem}.{annotator}' annotates no beat; give a recording with beat annotations.")
     reference_s = reference_samples / annotations.fs
-    channel = record.lead()
-    survey = survey_lead(bundle.preprocessing.stream(channel))
-    reading = HeartBert(replace(bundle, heartbeats=HeartbeatHead(build_network(1, n_units=1, dropout=0.0), layer)))
-    scaling = bundle.preprocessing.scaling_rule.fit(survey.ranges)
-    embeddings = reading.beat_embeddings(channel, scaling, survey.r_peaks)
+    survey = survey_lead(preprocessing.stream(record.lead()))
     labels = np.full(survey.r_peaks.size, _UNLABELLED)
     reference_index, found_index = match_beats(reference_s, survey.r_peaks / TARGET_FS)
     labels[found_index] = reference_classes[reference_index]
-    return AnnotatedBeats(record.name, survey.r_peaks, embeddings, labels, reference_s, reference_classes)
+    none = np.empty((survey.r_peaks.size, 0), dtype=np.float16)
+    beats = AnnotatedBeats(record.name, survey.r_peaks, none, labels, reference_s, reference_classes)
+    return beats, preprocessing.scaling_rule.fit(survey.ranges)
+
+
+def embed_annotated(bundle: Bundle, path: Path, *, layer: int, annotator: str = "atr") -> AnnotatedBeats:
+    """Detect and embed the beats of an annotated recording, and label them by the annotation.
+
+    Raises
+    ------
+    RecordFormatError
+        If the annotation file holds no beat.
+    """
+    beats, scaling = label_beats(bundle.preprocessing, path, annotator=annotator)
+    reading = HeartBert(replace(bundle, heartbeats=HeartbeatHead(build_network(1, n_units=1, dropout=0.0), layer)))
+    return replace(beats, embeddings=reading.beat_embeddings(read_record(path).lead(), scaling, beats.r_peaks))
 
 
 @dataclass(frozen=True)
