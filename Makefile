@@ -11,14 +11,18 @@ LEAD ?=
 FS ?=
 UNIT ?=
 
+# For `make bench`: the folder with the databases.
+DATA ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test clean
+.PHONY: help demo test bench clean
 
 help:
 	@echo "make demo                 install into $(VENV) and analyse five minutes of a real recording"
 	@echo "make demo RECORD=path     the same for a recording of yours; also LEAD=II FS=250 UNIT=mV"
 	@echo "                          results go to OUTPUT=$(OUTPUT)"
 	@echo "make test                 formatting, lint, spelling, types, and all tests with coverage"
+	@echo "make bench DATA=folder    time the path from a file to token ids; the folder holds mitdb, as PhysioNet has it"
 	@echo "make clean                remove $(VENV), demo-output and caches"
 	@echo "PYTHON=python3.12 chooses the interpreter; 3.11 is the oldest that works."
 
@@ -39,6 +43,12 @@ test: $(VENV)/installed-dev
 	$(BIN)/codespell src tests docs benchmarks README.md
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --cov --cov-fail-under=95
+
+bench: $(VENV)/installed-dev
+	@test -f "$(DATA)/mitdb/100.hea" || { \
+		echo "make bench needs DATA=folder with mitdb in it: 'heartbert download mitdb -o folder/mitdb'" >&2; exit 1; }
+	$(BIN)/python benchmarks/speed.py "$(DATA)/mitdb" -o benchmarks/results/speed.json
+	$(BIN)/python benchmarks/tables.py
 
 clean:
 	rm -rf $(VENV) demo-output .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
