@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,9 @@ def head_choices_table() -> str:
     return "\n".join(lines)
 
 
-def pretraining_table() -> str:
-    """Return the loss of the shipped encoder at every thousandth step and at the end."""
-    rows = read_result("pretraining-small.json")["rows"]
+def pretraining_table(name: str) -> str:
+    """Return the loss of an encoder at every thousandth step and at the end."""
+    rows = read_result(name)["rows"]
     lines = ["| step | million tokens | hours | training loss | loss on held-out leads |", "|---|---|---|---|---|"]
     for row in [row for row in rows if row["step"] % 1000 == 0 or row is rows[-1]]:
         cells = (
@@ -223,7 +224,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "analyze": analyze_table,
     "stages": stages_table,
     "head_choices": head_choices_table,
-    "pretraining": pretraining_table,
+    "pretraining": partial(pretraining_table, "pretraining-small.json"),
+    "pretraining_first": partial(pretraining_table, "pretraining-first.json"),
     "codec": codec_table,
     "scalings": scalings_table,
     "vocabularies": vocabularies_table,
