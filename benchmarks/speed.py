@@ -17,7 +17,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import argparse
 import json
 import multiprocessing
-import resource
 import shutil
 import sys
 import tempfile
@@ -316,8 +315,14 @@ def measured(function: Callable[..., object], *arguments: object) -> dict[str, f
     return {
         "seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - processor,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process held; getrusage would count its parent's, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def train_ours(path: Path, n_tokens: int) -> None:
