@@ -18,7 +18,7 @@ def provenance(folders: Sequence[Path]) -> dict[str, Any]:
         ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
     )
     names = {str(folder): folder.name for folder in folders}
-    command = [names.get(argument, argument) for argument in sys.argv]
+    command = [_shown(names.get(argument, argument)) for argument in sys.argv]
     return {
         "commit": describe.stdout.strip(),
         "machine": f"{_processor()}, {os.cpu_count()} cores",
@@ -27,6 +27,11 @@ def provenance(folders: Sequence[Path]) -> dict[str, Any]:
         "command": " ".join(["python", *command]),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _shown(argument: str) -> str:
+    """Return an argument without the folders of this machine."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _processor() -> str:
