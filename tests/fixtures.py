@@ -23,11 +23,11 @@ def tiny_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_corpus(tiny_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a corpus of the database with record c held out."""
     from heartbert.training.config import read_config
-    from heartbert.training.corpus_building import CorpusPlan, build_corpus, find_records
+    from heartbert.training.corpus_building import build_corpus
+    from heartbert.training.corpus_planning import plan_corpus
 
     folder = tmp_path_factory.mktemp("corpus") / "corpus"
-    plan = CorpusPlan(tuple(find_records(tiny_database)), held_out=frozenset("c"))
-    build_corpus(plan, folder, read_config("tiny"))
+    build_corpus(plan_corpus([tiny_database], held_out="c"), folder, read_config("tiny"))
     return folder
 
 

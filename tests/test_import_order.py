@@ -17,7 +17,7 @@ PACKAGE = Path(heartbert.__file__).parent
 # Modules and packages from the top of the program to its end. A package may import within itself.
 ROWS = (
     ("compiled", "errors", "files", "progress"),
-    ("records",),
+    ("records", "workers"),
     ("signals",),
     ("levels",),
     ("text",),

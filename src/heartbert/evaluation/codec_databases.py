@@ -18,11 +18,12 @@ from heartbert.evaluation.codec_plan import (
     Database,
     compared_paths,
 )
-from heartbert.evaluation.codec_records import Mapper, measure_record, open_workers
+from heartbert.evaluation.codec_records import measure_record
 from heartbert.evaluation.codec_tokens import Coder, TokenRow, TrainingPlan, measure_tokens, train_coder
 from heartbert.levels import METHODS, Codebook, cell_counts, entropy_bits, fit_codebook
 from heartbert.preprocessing import Preprocessing
 from heartbert.progress import Progress, no_progress
+from heartbert.workers import Mapper, open_workers
 
 N_EXCERPTS = 4
 

@@ -1,13 +1,8 @@
 """What one recording adds to the measurements of a codec: counts of amplitudes, and the ratios of its leads."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +16,8 @@ from heartbert.signals.resampling import TARGET_FS
 from heartbert.signals.scaling import PIECE_S, AmplitudeRanges, join_ranges, piece_ranges
 from heartbert.signals.streaming import stream_blocks
 
-Item = TypeVar("Item")
-Found = TypeVar("Found")
 Codebooks = Mapping[SignalPath, Sequence[Codebook]]
 """The codebooks that are tried on each path."""
-# Recordings sent to a worker at a time: PTB-XL has 21,799 of ten seconds.
-_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -108,25 +99,6 @@ def lead_ranges(channel: Channel, band: BandPass) -> AmplitudeRanges:
     blocks = stream_blocks(channel, band, block_samples=round(BLOCK_S * TARGET_FS))
     piece_samples = round(PIECE_S * TARGET_FS)
     return join_ranges([piece_ranges(block.inner_signal, block.inner_codes == 0, piece_samples) for block in blocks])
-
-
-class Mapper(Protocol):
-    """Maps over items and yields the results in the order of the items, whatever the number of processes."""
-
-    def __call__(self, function: Callable[[Item], Found], items: Sequence[Item], /) -> Iterator[Found]:
-        """Yield the result for each item."""
-        ...
-
-
-@contextmanager
-def open_workers(n_workers: int) -> Iterator[Mapper]:
-    """Yield a mapper that works in this process or, until the block ends, in several."""
-    if n_workers == 1:
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, mp_context=context) as executor:
-        yield partial(executor.map, chunksize=_CHUNK)
 
 
 def ecg_leads(path: Path) -> Iterator[Channel]:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbert.evaluation.codec_records import Mapper, ecg_leads, lead_ranges
+from heartbert.evaluation.codec_records import ecg_leads, lead_ranges
 from heartbert.levels import entropy_bits
 from heartbert.preprocessing import Preprocessing
 from heartbert.records import Channel
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.tokens import SPECIAL_TOKENS, Tokenizer, train_on_levels
+from heartbert.workers import Mapper
 
 Levels = npt.NDArray[np.uint8]
 # A token seen fewer times than this has an embedding that was hardly trained.

@@ -1,88 +1,100 @@
-"""Recordings -> corpus: the token ids of many leads, with the codebook and tokenizer that made them."""
+"""Recordings -> corpus: the token ids of many leads, with the codebook and tokenizer that made them.
 
+Two stages on shards of recordings, and a fit between them. What is finished lies in a folder beside the corpus until
+that is complete, so a build that was killed continues, and gives the same bytes as one that was not.
+"""
+
+import glob
+import hashlib
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import shutil
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from heartbert.databases import DATABASES, Database, open_folder
 from heartbert.errors import ConfigError, RecordFormatError
-from heartbert.files import replacing_folder, sha256_of
-from heartbert.levels import N_BINS, Codebook, fit_lloyd_max
-from heartbert.preprocessing import PREPROCESSOR_FILE, Preprocessing
+from heartbert.files import replacing_file, replacing_folder, sha256_of
+from heartbert.levels import N_BINS, fit_lloyd_max
+from heartbert.preprocessing import PREPROCESSOR_FILE
 from heartbert.progress import Progress, no_progress
-from heartbert.records import Channel, read_record
-from heartbert.signals.filtering import BandPass
-from heartbert.signals.resampling import TARGET_FS
-from heartbert.signals.scaling import PIECE_S, ScalingRule, join_ranges, piece_ranges
-from heartbert.tokens import TOKENIZER_FILE, Tokenizer, train_on_levels
+from heartbert.tokens import TOKENIZER_FILE, Tokenizer, load_tokenizer, train_on_levels
+from heartbert.tokens.training import check_room
 from heartbert.training.config import Config
-from heartbert.training.corpus import LEADS_FILE, MANIFEST_FILE, TOKENS_FILE, Corpus, Lead, open_corpus
+from heartbert.training.corpus import (
+    BEATS_FILE,
+    LEADS_FILE,
+    MANIFEST_FILE,
+    TOKENS_FILE,
+    Corpus,
+    Lead,
+    lead_rows,
+    open_corpus,
+)
+from heartbert.training.corpus_planning import CorpusPlan, Recording
+from heartbert.training.corpus_shards import (
+    encode_shard,
+    levels_of_bins,
+    map_samples,
+    scale_shard,
+    signal_path,
+    token_dtype,
+)
+from heartbert.training.corpus_spool import (
+    EncodedShard,
+    ScaledShard,
+    Shard,
+    cut_shards,
+    fingerprint,
+    library_versions,
+    load_encoded,
+    load_scaled,
+    samples_file,
+    tokens_file,
+    working_folder,
+)
+from heartbert.workers import Mapper, open_workers
 
-Found = TypeVar("Found")
-LevelsOf = Callable[[Lead], npt.NDArray[np.uint8]]
-"""Gives the levels of a lead."""
-
-# A lead with less scorable signal than this teaches nothing about rhythm, in seconds.
-_SHORTEST_S = 5.0
+_DATABASE_OF = {database.slug: database for database in DATABASES}
 
 
 def find_records(folder: Path) -> list[Path]:
-    """List the recordings below a folder, sorted: every ``.hea``, ``.edf`` and ``.bdf`` file.
+    """List the recordings below a folder, sorted, each once: what `databases.open_folder` finds.
 
     Raises
     ------
     RecordFormatError
         If there is none.
+    ConfigError
+        If it is no folder, or one of several databases.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".hea", ".edf", ".bdf"})
-    if not found:
-        raise RecordFormatError(f"'{folder}' holds no recording (.hea, .edf, .bdf); give a folder that does.")
-    return found
+    return open_folder(folder).records()
 
 
-@dataclass(frozen=True)
-class CorpusPlan:
-    """What goes into a corpus.
-
-    Attributes
-    ----------
-    paths : tuple of Path
-        Recordings, as `read_record` takes them.
-    excluded : frozenset of str
-        Names of records that are left out altogether: test data.
-    held_out : frozenset of str
-        Names of records that are encoded for validation but never fitted on.
-    n_workers : int
-        Processes that read and filter; the corpus does not depend on their number.
-    """
-
-    paths: tuple[Path, ...]
-    excluded: frozenset[str] = frozenset()
-    held_out: frozenset[str] = frozenset()
-    n_workers: int = 1
-
-
-def build_corpus(plan: CorpusPlan, folder: Path, config: Config, *, progress: Progress = no_progress) -> Corpus:
+def build_corpus(
+    plan: CorpusPlan, folder: Path, config: Config, *, n_workers: int = 1, progress: Progress = no_progress
+) -> Corpus:
     """Turn recordings into a corpus folder.
 
-    Codebook and merges are fitted on the training records only. Windows with a sample that cannot be scored
-    are left out. The folder appears when it is complete.
+    Codebook and merges are fitted on the training records only. Windows with a sample that cannot be scored are left
+    out. The folder appears when it is complete, and does not depend on the number of workers or on interruptions.
 
     Parameters
     ----------
     plan : CorpusPlan
     folder : Path
-        The corpus to write.
+        The corpus to write; a corpus that is there is replaced.
     config : Config
+    n_workers : int
+        Processes that read, filter and encode.
     progress : callable
-        Told the stage's name and the fraction done.
+        Told the stage with recordings and shards, and the fraction done.
 
     Returns
     -------
@@ -91,148 +103,268 @@ def build_corpus(plan: CorpusPlan, folder: Path, config: Config, *, progress: Pr
     Raises
     ------
     ConfigError
-        If the vocabulary does not fit 16 bits, or no training record is left.
+        If the settings do not fit each other, no training record is left, or the folder holds something else.
+    RecordFormatError
+        If the plan is strict and a recording cannot be read.
     """
-    if config.tokenizer.n_tokens > 1 << 16:
-        raise ConfigError(f"n_tokens is {config.tokenizer.n_tokens}; a corpus holds ids up to 65535. Lower n_tokens.")
-    with replacing_folder(folder) as building:
-        scaled_path = building / "scaled.u16"
-        scaled_leads = _write_scaled(plan, scaled_path, config, progress=progress)
-        if all(lead.held_out for lead in scaled_leads):
-            raise ConfigError("no training record is left: all are held out or too short. Give more recordings.")
-        scaled = np.memmap(scaled_path, dtype=np.uint16, mode="r")
-        training = [lead for lead in scaled_leads if not lead.held_out]
-        codebook = fit_lloyd_max(_histogram(scaled, training), config.codebook.n_levels)
-        band, rule = _signal_parts(config)
-        Preprocessing(band, rule, codebook, config.tokenizer.window_samples).save(building)
-        levels_of = partial(_levels, scaled, codebook=codebook)
-        tokenizer = _fit_tokenizer(levels_of, training, config, progress=progress)
-        tokenizer.save(building)
-        leads = _write_tokens(building / TOKENS_FILE, scaled_leads, levels_of, tokenizer, config, progress=progress)
-        del levels_of, scaled
-        scaled_path.unlink()
-        _write_manifest(building, plan, leads, config)
+    _check(folder, config)
+    build = _Build(plan, working_folder(folder, fingerprint(plan.recordings, config)), config)
+    with open_workers(n_workers, chunk=1) as run:
+        build.scale(run, progress)
+        build.fit(progress)
+        build.encode(run, progress)
+    build.assemble(progress)
+    _put_in_place(build.working / "corpus", folder)
+    for working in _working_folders(folder):
+        shutil.rmtree(working)
     return open_corpus(folder)
 
 
-def _signal_parts(config: Config) -> tuple[BandPass, ScalingRule]:
-    signal = config.signal
-    return BandPass(signal.low_hz, signal.high_hz), ScalingRule(signal.scaling, signal.span)
+def unfinished_work(plan: CorpusPlan, folder: Path, config: Config) -> str | None:
+    """Say what an interrupted build has left for this one to continue; None if nothing.
+
+    A build of another plan, of other settings or by other code is not continued.
+    """
+    working = working_folder(folder, fingerprint(plan.recordings, config))
+    if working.is_dir():
+        shards = cut_shards(plan.recordings)
+        n_scaled, n_encoded = (
+            sum(1 for _ in working.glob(pattern)) for pattern in ("scaled/?????.npz", "fit-*/?????.npz")
+        )
+        return (
+            f"continuing the build in '{working}': {n_scaled} of {len(shards)} shards are read, "
+            f"{min(n_encoded, len(shards))} encoded"
+        )
+    if others := _working_folders(folder):
+        return (
+            f"starting anew: '{others[0]}' was left by a build of other recordings, settings or code; it is removed "
+            "when this one is complete"
+        )
+    return None
 
 
-def _write_scaled(plan: CorpusPlan, path: Path, config: Config, *, progress: Progress) -> list[Lead]:
-    """Write every lead's scorable windows as scaled amplitudes on a grid of `N_BINS` steps."""
-    leads: list[Lead] = []
-    position = 0
-    wanted = [source for source in plan.paths if source.stem not in plan.excluded]
-    scale = partial(_scale_record, config=config)
-    with path.open("wb") as file:
-        for index, scaled in enumerate(_map_in_order(scale, wanted, plan.n_workers)):
-            progress("reading", index / len(wanted))
-            for record, subject_id, lead, bins in scaled:
-                bins.tofile(file)
-                held_out = record in plan.held_out
-                leads.append(Lead(record, subject_id, lead, held_out, position, bins.size, bins.size))
-                position += bins.size
-    return leads
+def _working_folders(folder: Path) -> list[Path]:
+    """List the working folders of all builds of a corpus."""
+    return sorted(folder.parent.glob(glob.escape(working_folder(folder, "").name) + "*"))
 
 
-def _map_in_order(function: Callable[[Path], Found], items: Sequence[Path], n_workers: int) -> Iterator[Found]:
-    """Map over items in their order, in this process or in several."""
-    if n_workers == 1:
-        yield from map(function, items)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, mp_context=context) as executor:
-        yield from executor.map(function, items, chunksize=8)
+def _check(folder: Path, config: Config) -> None:
+    """Refuse before hours of reading what could not be written or fitted after them."""
+    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST_FILE).is_file() or not any(folder.iterdir()))):
+        raise ConfigError(f"'{folder}' exists and is no corpus; only a corpus is replaced. Give another folder.")
+    if not 2 <= config.codebook.n_levels <= 256:
+        raise ConfigError(f"n_levels is {config.codebook.n_levels}; a codebook has 2 to 256 levels.")
+    check_room(config.codebook.n_levels, config.tokenizer.n_tokens)
+    signal_path(config)
 
 
-def _scale_record(path: Path, config: Config) -> list[tuple[str, str, str, npt.NDArray[np.uint16]]]:
-    """Read one recording; returns record, subject, lead and scaled amplitudes of each ECG lead."""
-    record = read_record(path)
-    found = []
-    for channel in record.channels:
-        if channel.kind != "ecg":
-            continue
-        bins = _scale_lead(channel, config)
-        if bins.size >= _SHORTEST_S * TARGET_FS:
-            found.append((record.name, record.subject_id, channel.name, bins))
-    return found
+@dataclass
+class _Build:
+    """A corpus on its way through the working folder."""
+
+    plan: CorpusPlan
+    working: Path
+    config: Config
+
+    def __post_init__(self) -> None:
+        self.shards = cut_shards(self.plan.recordings)
+        self._scaled_folder = self.working / "scaled"
+        self._counts = np.zeros(N_BINS, dtype=np.int64)
+        self.scaled: list[ScaledShard] = []
+        self.encoded: list[EncodedShard] = []
+
+    def scale(self, run: Mapper, progress: Progress) -> None:
+        """Read the recordings of all shards that are not finished, or have a recording that could not be read."""
+        self._scaled_folder.mkdir(parents=True, exist_ok=True)
+        finished = [self._finished(shard) for shard in self.shards]
+        work = partial(scale_shard, folder=self._scaled_folder, config=self.config)
+        made = run(work, [shard for shard, one in zip(self.shards, finished, strict=True) if one is None])
+        for shard, one in zip(self._told("reading", progress), finished, strict=True):
+            self.scaled.append(self._counted(next(made)) if one is None else one)
+            if self.plan.strict and self.scaled[-1].problems:
+                index, reason = self.scaled[-1].problems[0]
+                raise RecordFormatError(
+                    f"'{shard.recordings[index].name}' cannot be read: {reason}. Exclude it, or leave out --strict."
+                )
+
+    def _finished(self, shard: Shard) -> ScaledShard | None:
+        found = load_scaled(self._scaled_folder, shard)
+        return None if found is None or found.problems else self._counted(found)
+
+    def _counted(self, found: ScaledShard) -> ScaledShard:
+        """Add the histogram of a shard to that of all; it is not kept, there may be thousands."""
+        self._counts += found.counts
+        return replace(found, counts=np.empty(0, dtype=np.int64))
+
+    def fit(self, progress: Progress) -> None:
+        """Fit codebook and tokenizer, unless that is done for exactly these amplitudes."""
+        if not self._counts.any():
+            reasons = [reason for one in self.scaled for _, reason in one.problems]
+            first = f" The first of {len(reasons)} that cannot be read: {reasons[0]}" if reasons else ""
+            raise ConfigError(
+                "no training record is left: all are excluded, held out, too short or cannot be read. Give more "
+                f"recordings.{first}"
+            )
+        self._fit_folder = self.working / f"fit-{self._digest()}"
+        if self._fit_folder.is_dir():
+            return
+        codebook = fit_lloyd_max(self._counts, self.config.codebook.n_levels)
+        with replacing_folder(self._fit_folder) as fitting:
+            replace(signal_path(self.config), codebook=codebook).save(fitting)
+            self._fit_tokenizer(levels_of_bins(codebook), progress).save(fitting)
+
+    def encode(self, run: Mapper, progress: Progress) -> None:
+        """Turn the amplitudes of all shards that are not finished into tokens."""
+        self._dtype = token_dtype(load_tokenizer(self._fit_folder).n_tokens)
+        finished = [load_encoded(self._fit_folder, shard, self._dtype) for shard in self.shards]
+        work = partial(encode_shard, scaled_folder=self._scaled_folder, fit_folder=self._fit_folder)
+        made = run(work, [shard for shard, one in zip(self.shards, finished, strict=True) if one is None])
+        for _, one in zip(self._told("encoding", progress), finished, strict=True):
+            self.encoded.append(next(made) if one is None else one)
+
+    def assemble(self, progress: Progress) -> None:
+        """Put the corpus together from the finished shards."""
+        folder = self.working / "corpus"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        n_tokens = sum(int(one.lengths.sum()) for one in self.encoded)
+        with (folder / TOKENS_FILE).open("wb") as file:
+            header = {"descr": self._dtype.str, "fortran_order": False, "shape": (n_tokens,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for shard in self._told("writing", progress):
+                with tokens_file(self._fit_folder, shard).open("rb") as part:
+                    shutil.copyfileobj(part, file)
+        firsts = np.cumsum([0, *(int(one.lengths.sum()) for one in self.encoded)])
+        beats = [one.beats + first for one, first in zip(self.encoded, firsts[:-1], strict=True)]
+        np.save(folder / BEATS_FILE, np.concatenate(beats))
+        np.save(folder / LEADS_FILE, lead_rows(self._leads()))
+        for name in (PREPROCESSOR_FILE, TOKENIZER_FILE):
+            shutil.copyfile(self._fit_folder / name, folder / name)
+        _write_manifest(folder, self.plan, self._found(), self.config)
+
+    def _digest(self) -> str:
+        """Name what codebook and tokenizer are fitted on."""
+        digest = hashlib.sha256(self._counts.tobytes())
+        for one in self.scaled:
+            digest.update(json.dumps([one.leads, one.problems]).encode() + one.beats.tobytes())
+        return digest.hexdigest()[:12]
+
+    def _told(self, stage: str, progress: Progress) -> Iterator[Shard]:
+        """Yield the shards and tell how many of them, and of the recordings, are done."""
+        n_recordings, done = len(self.plan.recordings), 0
+        for shard in self.shards:
+            line = f"{stage}, {done:,}/{n_recordings:,} recordings, {shard.number:,}/{len(self.shards):,} shards"
+            progress(line, done / n_recordings)
+            yield shard
+            done += len(shard.recordings)
+
+    def _fit_tokenizer(self, levels: npt.NDArray[np.uint8], progress: Progress) -> Tokenizer:
+        """Learn merges from every n-th window, as many as the settings allow."""
+        settings = self.config.tokenizer
+        n_samples = sum(
+            n_samples
+            for shard, scaled in zip(self.shards, self.scaled, strict=True)
+            for index, _, n_samples in scaled.leads
+            if not shard.recordings[index].held_out
+        )
+        step = max(1, -(-n_samples // settings.training_samples))
+        chosen: list[npt.NDArray[np.uint8]] = []
+        n_windows = 0
+        for shard, scaled in zip(self._told("learning tokens", progress), self.scaled, strict=True):
+            bins = map_samples(samples_file(self._scaled_folder, shard))
+            for first, stop in _training_leads(shard, scaled):
+                starts = range(first, stop, settings.window_samples)
+                mine = starts[-n_windows % step :: step]
+                chosen += [levels[bins[start : min(start + settings.window_samples, stop)]] for start in mine]
+                n_windows += len(starts)
+        lengths = np.array([window.size for window in chosen])
+        return train_on_levels(
+            np.concatenate(chosen), lengths, n_levels=self.config.codebook.n_levels, n_tokens=settings.n_tokens
+        )
+
+    def _leads(self) -> Iterator[Lead]:
+        first = 0
+        for shard, scaled, encoded in zip(self.shards, self.scaled, self.encoded, strict=True):
+            for (index, lead, n_samples), length in zip(scaled.leads, encoded.lengths.tolist(), strict=True):
+                of = shard.recordings[index]
+                names = of.path.stem, of.subject_id, lead, of.database
+                yield Lead(*names, of.held_out, first, length, n_samples)
+                first += length
+
+    def _found(self) -> "_Found":
+        used, unreadable = [], {}
+        for shard, scaled in zip(self.shards, self.scaled, strict=True):
+            indices = dict.fromkeys(index for index, _, _ in scaled.leads)
+            used += [shard.recordings[index] for index in indices]
+            unreadable.update({shard.recordings[index]: reason for index, reason in scaled.problems})
+        return _Found(used, unreadable)
 
 
-def _scale_lead(channel: Channel, config: Config) -> npt.NDArray[np.uint16]:
-    band, rule = _signal_parts(config)
-    # Any codebook will do here: only the block size and the filter of the preprocessing are used.
-    preprocessing = Preprocessing(band, rule, Codebook((0.5,), (0.25, 0.75)), config.tokenizer.window_samples)
-    blocks = [(block.inner_signal.copy(), block.inner_codes == 0) for block in preprocessing.stream(channel)]
-    ranges = [piece_ranges(signal, scorable, round(PIECE_S * TARGET_FS)) for signal, scorable in blocks]
-    scaling = rule.fit(join_ranges(ranges))
-    parts = [np.empty(0, dtype=np.uint16)]
-    for signal, scorable in blocks:
-        bins = np.minimum(scaling.apply(signal) * N_BINS, N_BINS - 1).astype(np.uint16)
-        starts = range(0, bins.size, config.tokenizer.window_samples)
-        windows = [slice(start, start + config.tokenizer.window_samples) for start in starts]
-        parts.extend(bins[window] for window in windows if scorable[window].all())
-    return np.concatenate(parts)
+@dataclass(frozen=True)
+class _Found:
+    """The recordings that a corpus holds, and those that could not be read, with the reason."""
+
+    used: list[Recording]
+    unreadable: dict[Recording, str]
 
 
-def _histogram(scaled: npt.NDArray[np.uint16], leads: Sequence[Lead]) -> npt.NDArray[np.int64]:
-    counts = np.zeros(N_BINS, dtype=np.int64)
-    for lead in leads:
-        counts += np.bincount(lead.of(scaled), minlength=N_BINS)
-    return counts
+def _training_leads(shard: Shard, scaled: ScaledShard) -> Iterator[tuple[int, int]]:
+    """Yield first and last place, among the amplitudes of a shard, of the leads to fit on."""
+    first = 0
+    for index, _, n_samples in scaled.leads:
+        if not shard.recordings[index].held_out:
+            yield first, first + n_samples
+        first += n_samples
 
 
-def _levels(scaled: npt.NDArray[np.uint16], lead: Lead, *, codebook: Codebook) -> npt.NDArray[np.uint8]:
-    """Return the levels of one lead's windows, one after the other."""
-    return codebook.quantize((lead.of(scaled).astype(np.float32) + 0.5) / np.float32(N_BINS))
-
-
-def _fit_tokenizer(levels_of: LevelsOf, leads: Sequence[Lead], config: Config, *, progress: Progress) -> Tokenizer:
-    """Learn merges from every n-th window, as many as the settings allow."""
-    settings = config.tokenizer
-    n_samples = sum(lead.n_samples for lead in leads)
-    step = max(1, -(-n_samples // settings.training_samples))
-    chosen: list[npt.NDArray[np.uint8]] = []
-    n_windows = 0
-    for number, lead in enumerate(leads):
-        progress("learning tokens", number / len(leads))
-        levels = levels_of(lead)
-        starts = range(0, levels.size, settings.window_samples)
-        chosen += [levels[start : start + settings.window_samples] for start in starts[-n_windows % step :: step]]
-        n_windows += len(starts)
-    lengths = np.array([window.size for window in chosen])
-    return train_on_levels(
-        np.concatenate(chosen), lengths, n_levels=config.codebook.n_levels, n_tokens=settings.n_tokens
-    )
-
-
-def _write_tokens(
-    path: Path, leads: Sequence[Lead], levels_of: LevelsOf, tokenizer: Tokenizer, config: Config, *, progress: Progress
-) -> list[Lead]:
-    """Encode every lead; returns the leads with their place in the token file."""
-    encoded: list[Lead] = []
-    position = 0
-    with path.open("wb") as file:
-        for number, lead in enumerate(leads):
-            progress("encoding", number / len(leads))
-            token_ids, _ = tokenizer.pieces_of_levels(levels_of(lead), config.tokenizer.window_samples)
-            token_ids.astype(np.uint16).tofile(file)
-            encoded.append(replace(lead, first=position, length=token_ids.size))
-            position += token_ids.size
-    return encoded
-
-
-def _write_manifest(folder: Path, plan: CorpusPlan, leads: Sequence[Lead], config: Config) -> None:
-    rows = ",\n".join(json.dumps(asdict(lead)) for lead in leads)
-    (folder / LEADS_FILE).write_text(f"[\n{rows}\n]\n", encoding="utf-8")
-    files = (TOKENS_FILE, LEADS_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE)
+def _write_manifest(folder: Path, plan: CorpusPlan, found: _Found, config: Config) -> None:
+    corpus = open_corpus(folder)
+    n_recordings = Counter(one.database for one in found.used)
+    databases = [_describe(name, number) for name, number in n_recordings.items()]
+    left_out = set(plan.recordings) - set(found.used) - found.unreadable.keys()
     manifest = {
         "config": asdict(config),
-        "excluded": sorted(plan.excluded),
-        "held_out": sorted(plan.held_out),
-        "n_tokens": sum(lead.length for lead in leads),
-        "n_samples": sum(lead.n_samples for lead in leads),
-        "sha256": {name: sha256_of(folder / name) for name in files},
+        "versions": library_versions(),
+        "databases": databases,
+        "weights_may_ship": all(one["weights_may_ship"] for one in databases),
+        "excluded": plan.excluded,
+        "excluded_recordings": plan.excluded_recordings,
+        "held_out": plan.held_out,
+        "held_out_recordings": [one.name for one in found.used if one.held_out],
+        "same_person": plan.same_person,
+        "unmatched": plan.unmatched,
+        "unreadable": [{"recording": one.name, "reason": reason} for one, reason in found.unreadable.items()],
+        "without_leads": sorted(one.name for one in left_out),
+        "n_recordings": len(found.used),
+        "n_subjects": len({one.subject_id for one in found.used}),
+        "n_leads": len(corpus.leads),
+        "n_beats": corpus.beats.size,
+        "n_tokens": corpus.token_ids.size,
+        "n_samples": int(corpus.leads.n_samples.sum()),
+        "sha256": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
     }
-    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    with replacing_file(folder / MANIFEST_FILE) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _describe(name: str, n_records: int) -> dict[str, Any]:
+    """Say what is known of a database; recordings of no known one are their owner's to judge."""
+    database: Database | None = _DATABASE_OF.get(name)
+    return {
+        "name": name,
+        "version": database.version if database else None,
+        "licence": database.licence if database else None,
+        "weights_may_ship": database.weights_may_ship if database else True,
+        "n_recordings": n_records,
+    }
+
+
+def _put_in_place(built: Path, folder: Path) -> None:
+    """Move a complete corpus to its place; what it replaces is removed with the working folder."""
+    for path in built.iterdir():
+        path.chmod(0o644)
+    if folder.exists():
+        replaced = built.with_name("replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        folder.rename(replaced)
+    built.rename(folder)
