@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from heartbert.cli import main
+from tests.synthetic import write_annotated
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -49,6 +50,60 @@ def test_corpus_build_says_which_folder_is_empty(
     assert run(monkeypatch, "corpus", "build", tmp_path, "-o", tmp_path / "corpus") == 1
 
     assert "holds no recording" in capsys.readouterr().err
+
+
+def test_corpus_build_reports_what_it_left_out_and_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who trains on a corpus must know what is not in it, and an interruption must not cost the work."""
+    from heartbert.training import corpus_building
+
+    data = tmp_path / "icentia11k"
+    data.mkdir()
+    for seed, name in enumerate(("p00000_s00", "p00001_s00", "p00001_s01", "p00002_s00")):
+        write_annotated(data, name, seed=seed, duration_s=20.0)
+    header = (data / "p00000_s00.hea").read_text()
+    (data / "p00000_s01.hea").write_text(header.replace("p00000_s00", "p00000_s01"))  # without samples
+    (tmp_path / "excluded.txt").write_text("p00001_s00\n")
+    (tmp_path / "held-out.txt").write_text("p00002_s00\np00009\n")
+    build = ("corpus", "build", data, "-o", tmp_path / "corpus", "--config", "tiny")
+    lists = ("--exclude", tmp_path / "excluded.txt", "--held-out", tmp_path / "held-out.txt")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus_building, "train_on_levels", _interrupt)
+        assert run(patched, *build, *lists) == 130
+    assert "finished shards are kept; run the same command again" in capsys.readouterr().err
+
+    assert run(monkeypatch, *build, *lists) == 0
+    printed = capsys.readouterr()
+    assert "continuing the build in" in printed.err
+    assert "1 of 1 shards are read, 0 encoded" in printed.err
+    rows = dict(line.split("\t", 1) for line in printed.out.splitlines())
+    slug = "icentia11k-continuous-ecg"
+    assert rows[slug] == "2 recordings"
+    assert rows["persons"] == "2"
+    assert rows["held out"] == f"1: {slug}/p00002_s00"
+    assert rows["excluded"] == f"2: {slug}/p00001_s00, {slug}/p00001_s01"
+    assert rows["of these not named, but the same person"] == f"1: {slug}/p00001_s01"
+    assert rows["names that mean no recording here"] == "1: p00009"
+    assert rows["cannot be read"].startswith(f"1: {slug}/p00000_s01 (")
+    assert rows["weights may not be shipped"] == f"{slug} (CC BY-NC-SA 4.0)"
+
+
+def test_strict_corpus_build_refuses_a_name_without_a_recording(
+    tiny_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped test record would be trained on."""
+    (tmp_path / "excluded.txt").write_text("z\n")
+    build = ("corpus", "build", tiny_database, "-o", tmp_path / "corpus", "--config", "tiny", "--strict")
+
+    assert run(monkeypatch, *build, "--exclude", tmp_path / "excluded.txt") == 1
+
+    assert "'z', to be excluded or held out, is no recording" in capsys.readouterr().err
+
+
+def _interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_pretrain_says_how_to_build_a_corpus(

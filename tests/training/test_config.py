@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from heartbert.embeddings.encoder import build_encoder
 from heartbert.errors import ConfigError
 from heartbert.training.config import PRESETS, Config, config_from_tables, read_config
 
@@ -126,4 +128,53 @@ def test_unknown_choice_is_refused_with_the_known_ones(table: str, key: str, cho
     tables[table][key] = "gpt"
 
     with pytest.raises(ConfigError, match=rf"'{key}' is 'gpt'; choose one of {choices}"):
+        config_from_tables(tables, "own")
+
+
+def test_paper_is_the_published_configuration() -> None:
+    """The preset's name is a promise; METHOD's table is copied here."""
+    paper = read_config("paper")
+
+    assert (paper.codebook.n_levels, paper.tokenizer.window_samples, paper.tokenizer.n_tokens) == (100, 4000, 52_000)
+    assert (paper.masking.mask, paper.masking.masked_share, paper.masking.random_share) == ("token", 0.15, 0.0)
+    assert paper.masking.disguise == "bert"
+    assert (paper.pretraining.rows_per_step, paper.pretraining.n_training_epochs) == (64, 1000.0)
+    assert paper.pretraining.patience == 50
+    assert (paper.signal.low_hz, paper.signal.high_hz, paper.signal.scaling) == (0.0, 0.0, "record-range")
+
+
+def test_paper_builds_the_published_encoder_of_83_5_million_parameters() -> None:
+    """Built without memory: 0.3 GB of weights is too much for a test, and only their number is asked."""
+    paper = read_config("paper")
+
+    with torch.device("meta"):
+        model = build_encoder(paper.encoder, paper.tokenizer.n_tokens, seed=1)
+
+    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6, 1) == 83.5
+    assert model.config.max_position_embeddings == 514
+    assert (model.config.num_hidden_layers, model.config.num_attention_heads, model.config.hidden_size) == (6, 12, 768)
+
+
+@pytest.mark.parametrize("table", ["masking", "pretraining", "encoder", "heartbeats"])
+def test_tables_are_short(table: str) -> None:
+    """More than ten keys are not read."""
+    assert len(_tables()[table]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("n_steps", 0, "n_steps is 0; it must be at least 1"),
+        ("rows_per_step", -1, "rows_per_step is -1; it must be at least 1"),
+        ("n_training_epochs", 0.0, "n_training_epochs is 0.0; it must be positive"),
+        ("learning_rate", float("nan"), "learning_rate is nan; it must be positive"),
+        ("patience", -1, "patience is -1; it must not be negative"),
+    ],
+)
+def test_settings_out_of_range_are_refused(key: str, value: float, message: str) -> None:
+    """A run of a week must not fail at its end, nor do nothing."""
+    tables = _tables()
+    tables["pretraining"][key] = value
+
+    with pytest.raises(ConfigError, match=message):
         config_from_tables(tables, "own")

@@ -1,28 +1,38 @@
+"""A run can be killed, resumed, shared and stopped early, and comes to the same weights."""
+
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+import torch
 
 from heartbert.errors import BundleError, ConfigError
-from heartbert.tokens import END_ID, START_ID
+from heartbert.training.checkpoints import Best, list_checkpoints
 from heartbert.training.config import Config, read_config
-from heartbert.training.corpus import Corpus, Lead, open_corpus
-from heartbert.training.pretraining import Pretraining, RowSampler, learning_rate_share
+from heartbert.training.pretraining import BASELINES_FILE, PLOT_FILE, Pretraining
+from heartbert.training.processes import Processes, joined_processes
 
 
-def config_of(n_steps: int) -> Config:
+def config_of(n_steps: int, **settings: Any) -> Config:
+    """Return the tiny preset with other settings of the pre-training."""
     tiny = read_config("tiny")
-    return replace(tiny, pretraining=replace(tiny.pretraining, n_steps=n_steps))
+    return replace(tiny, pretraining=replace(tiny.pretraining, n_steps=n_steps, **settings))
+
+
+def rows_in(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def losses_in(folder: Path) -> dict[int, float]:
-    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return {row["step"]: row["validation_loss"] for row in rows}
+    return {row["step"]: row["validation_loss"] for row in rows_in(folder)}
 
 
 def test_pretraining_learns_to_restore_hidden_tokens(tiny_corpus: Path, tmp_path: Path) -> None:
@@ -55,10 +65,10 @@ def test_pretraining_continues_the_newest_complete_checkpoint_after_sigkill(tiny
     """A run killed while it writes a checkpoint, or before it removes the older one, must find a whole one."""
     script = (
         "import os, signal, shutil, sys; from pathlib import Path\n"
-        "from heartbert.training import pretraining; from heartbert.training.config import read_config\n"
+        "from heartbert.training import checkpoints, pretraining; from heartbert.training.config import read_config\n"
         "run = pretraining.Pretraining(Path(sys.argv[1]), Path(sys.argv[2]), read_config('tiny'))\n"
         "run.run(max_minutes=0.0)\n"
-        "moment = {'writing': (pretraining, 'save_file'), 'removing': (shutil, 'rmtree')}[sys.argv[3]]\n"
+        "moment = {'writing': (checkpoints, 'save_file'), 'removing': (shutil, 'rmtree')}[sys.argv[3]]\n"
         "setattr(*moment, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))\n"
         "run.run(max_minutes=0.0)\n"
     )
@@ -94,43 +104,215 @@ def test_pretraining_refuses_a_checkpoint_of_another_encoder(tiny_corpus: Path, 
         Pretraining(tiny_corpus, tmp_path, replace(config, encoder=replace(config.encoder, n_layers=1)))
 
 
-def test_row_sampler_draws_whole_rows_of_one_lead(tiny_corpus: Path) -> None:
-    """A row that ran over the end of a lead would join two people's hearts."""
-    corpus = open_corpus(tiny_corpus)
-    first = corpus.leads[0]
-    tokens = corpus.token_ids[first.first : first.first + first.length]
+def test_pretraining_refuses_a_checkpoint_of_another_tokenizer(tiny_corpus: Path, tmp_path: Path) -> None:
+    """The same number would be another piece of signal."""
+    Pretraining(tiny_corpus, tmp_path, config_of(1)).run()
+    state = list_checkpoints(tmp_path)[0] / "state.json"
+    content = json.loads(state.read_text())
+    content["config"]["tokenizer_sha256"] = "0" * 64
+    state.write_text(json.dumps(content))
 
-    rows = RowSampler(corpus, [first], 32).draw(50, np.random.default_rng(0))
-
-    assert rows.shape == (50, 32)
-    assert (rows[:, 0] == START_ID).all()
-    assert (rows[:, -1] == END_ID).all()
-    text = tokens.astype("<u2").tobytes()
-    assert all(row[1:-1].astype("<u2").tobytes() in text for row in rows)
+    with pytest.raises(BundleError, match="corpus with another tokenizer"):
+        Pretraining(tiny_corpus, tmp_path, config_of(2))
 
 
-def test_row_sampler_reaches_both_ends_of_every_lead() -> None:
-    """Each position of each lead must be drawn with the same probability."""
-    leads = [Lead("a", "a", "I", False, 0, 4, 4), Lead("b", "b", "I", False, 4, 3, 3)]
-    corpus = Corpus(Path("corpus"), np.arange(10, 17, dtype=np.uint16), tuple(leads))
+def test_pretraining_continues_a_checkpoint_of_the_first_version(tiny_corpus: Path, tmp_path: Path) -> None:
+    """Runs that are under way must survive an update."""
+    Pretraining(tiny_corpus, tmp_path, config_of(2)).run()
+    state = list_checkpoints(tmp_path)[0] / "state.json"
+    content = json.loads(state.read_text())
+    first = {"step": 2, "seconds": 1.0, "config": {"encoder": content["config"]["encoder"]}}
+    state.write_text(json.dumps(first))
 
-    rows = RowSampler(corpus, leads, 5).draw(3000, np.random.default_rng(0))
+    run = Pretraining(tiny_corpus, tmp_path, config_of(4))
+    run.run()
 
-    starts, counts = np.unique(rows[:, 1], return_counts=True)
-    np.testing.assert_array_equal(starts, [10, 11, 14])
-    assert counts.min() > 900
-
-
-def test_row_sampler_refuses_leads_shorter_than_a_row(tiny_corpus: Path) -> None:
-    """The message must say how long a row is."""
-    corpus = open_corpus(tiny_corpus)
-
-    with pytest.raises(ConfigError, match="has 99998 tokens, one row"):
-        RowSampler(corpus, list(corpus.leads), 100_000)
+    assert sorted(losses_in(tmp_path)) == [2, 4]
+    assert run.finished
 
 
-def test_learning_rate_warms_up_holds_and_falls_to_zero() -> None:
-    """A run may be prolonged until the fall begins, so the plateau must not depend on its length."""
-    shares = [learning_rate_share(step, 10_000) for step in (0, 199, 5000, 7999, 9000, 10_000)]
+def test_pretraining_by_two_processes_gives_the_losses_of_one(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A lab that adds an accelerator must get the same run, faster."""
+    config = tmp_path / "own.toml"
+    preset = Path(__file__).parents[2] / "src/heartbert/training/presets/tiny.toml"
+    config.write_text(preset.read_text().replace("steps_per_check = 100", "steps_per_check = 4"))
+    Pretraining(tiny_corpus, tmp_path / "one", read_config(config)).run()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "heartbert.cli.main", "pretrain", str(tiny_corpus), "--config", str(config)]
+    command += ["--run", str(tmp_path / "two"), "-o", str(tmp_path / "bundle")]
 
-    assert shares == pytest.approx([1 / 200, 1.0, 1.0, 1.0, 0.5, 0.0])
+    started = [
+        subprocess.Popen(
+            command,
+            env={
+                **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
+                "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            },
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    errors = [process.communicate(timeout=300)[1] for process in started]
+
+    assert [process.returncode for process in started] == [0, 0], errors
+    one, two = rows_in(tmp_path / "one"), rows_in(tmp_path / "two")
+    assert [row["step"] for row in two] == [row["step"] for row in one] == [4, 8, 12, 16, 20]
+    for key in ("training_loss", "validation_loss"):
+        assert [row[key] for row in two] == pytest.approx([row[key] for row in one], abs=1e-2)  # bfloat16
+    assert {row["n_processes"] for row in two} == {2}
+    assert (tmp_path / "bundle" / "manifest.json").is_file()
+
+
+def test_gradients_added_up_over_parts_of_a_batch_give_the_same_run(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A machine with little memory must be able to train the same encoder."""
+    whole = Pretraining(tiny_corpus, tmp_path / "whole", config_of(4))
+    parts = Pretraining(tiny_corpus, tmp_path / "parts", config_of(4), rows_at_once=1)
+
+    whole.run()
+    parts.run()
+
+    assert losses_in(tmp_path / "parts")[4] == pytest.approx(losses_in(tmp_path / "whole")[4], abs=5e-3)
+
+
+def test_pretraining_refuses_more_processes_than_rows(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A process without a row would wait for ever, or count for nothing."""
+    with pytest.raises(ConfigError, match="rows_per_step is 4 for 5 processes"):
+        Pretraining(tiny_corpus, tmp_path, config_of(1), processes=Processes(0, 5))
+
+
+def test_joined_processes_refuses_a_device_that_is_not_there() -> None:
+    """The message must say what to do, before anything is loaded."""
+    with pytest.raises(ConfigError, match=r"device is 'tpu'; choose one of cpu, cuda"), joined_processes("tpu"):
+        pass
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="wants accelerator 0, and torch finds 0"), joined_processes("cuda"):
+            pass
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_processes_share_all_rows_and_none_twice(n: int) -> None:
+    """A row left out or read twice would make the batch depend on the number of processes."""
+    shares = [Processes(rank, n).own(12) for rank in range(n)]
+
+    assert [row for share in shares for row in share] == list(range(12))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_pretraining_stops_when_the_loss_no_longer_falls(tiny_corpus: Path, tmp_path: Path) -> None:
+    """Published: patience of 50 checks. A learning rate of next to nothing improves nothing that counts."""
+    settings = config_of(30, steps_per_check=1, patience=3, learning_rate=1e-30)
+    run = Pretraining(tiny_corpus, tmp_path, settings)
+
+    run.run()
+
+    assert run.finished
+    assert run.step == 4  # the first check is the lowest, three more bring nothing
+    assert Pretraining(tiny_corpus, tmp_path, settings).finished
+
+
+def test_training_epochs_limit_the_steps(tiny_corpus: Path, tmp_path: Path) -> None:
+    """The published limit is in passes over the corpus, whatever its size."""
+    one = Pretraining(tiny_corpus, tmp_path, config_of(10**6, n_training_epochs=1.0))
+    three = Pretraining(tiny_corpus, tmp_path, config_of(10**6, n_training_epochs=3.0))
+
+    assert 1 < one.n_steps < 1000
+    assert three.n_steps == pytest.approx(3 * one.n_steps, abs=3)
+
+
+def test_best_weights_are_kept_beside_the_newest(tiny_corpus: Path, tmp_path: Path) -> None:
+    """The last step is not always the best one, and the best must survive a kill."""
+    run = Pretraining(tiny_corpus, tmp_path, config_of(6, steps_per_check=2))
+    run.run()
+    losses = losses_in(tmp_path)
+    best = min(losses, key=losses.__getitem__)
+
+    kept = Pretraining(tiny_corpus, tmp_path, config_of(6, steps_per_check=2))
+
+    assert [path.name for path in tmp_path.glob("best-*")] == [f"best-{best:08d}"]
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-00000006"]
+    assert kept.best_row()["step"] == kept.state.best.step == best
+    kept.model = kept.best_model()
+    assert kept.validation_loss() == pytest.approx(losses[best], abs=2e-3)
+
+
+def test_best_is_chosen_by_the_probe_from_its_first_score_on() -> None:
+    """The loss does not say what an encoder is worth."""
+    by_loss = Best(step=1, validation_loss=3.0)
+
+    assert by_loss.is_beaten_by(2.9, None)
+    assert not by_loss.is_beaten_by(3.1, None)
+    assert by_loss.is_beaten_by(9.9, 0.1)
+    assert not Best(step=1, probe=0.4, validation_loss=3.0).is_beaten_by(1.0, None)
+    assert not Best(step=1, probe=0.4, validation_loss=3.0).is_beaten_by(1.0, 0.3)
+    assert Best().is_beaten_by(float("nan"), None)
+
+
+def test_run_folder_tells_how_good_counting_is(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A loss without its baselines says nothing; they are drawn and stored beside it."""
+    run = Pretraining(tiny_corpus, tmp_path, config_of(2))
+    run.run()
+
+    content = json.loads((tmp_path / BASELINES_FILE).read_text())
+    assert run.baselines is not None
+    assert content["baselines"] == asdict(run.baselines)
+    assert content["baselines"]["unigram"] > 0
+    assert (tmp_path / PLOT_FILE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_baselines_of_other_masks_are_counted_again(tiny_corpus: Path, tmp_path: Path) -> None:
+    """Old numbers beside a new loss would be a lie."""
+    Pretraining(tiny_corpus, tmp_path, config_of(1)).run()
+    tiny = config_of(2)
+
+    tokens = Pretraining(tiny_corpus, tmp_path, replace(tiny, masking=replace(tiny.masking, mask="token")))
+
+    assert tokens.baselines is None
+
+
+def test_log_tells_the_speed(tiny_corpus: Path, tmp_path: Path) -> None:
+    """Whoever pays for the machine looks at this number first."""
+    told: list[tuple[str, float]] = []
+
+    Pretraining(tiny_corpus, tmp_path, config_of(2)).run(progress=lambda line, done: told.append((line, done)))
+
+    (row,) = rows_in(tmp_path)
+    assert row["tokens_per_second"] > 0
+    assert row["learning_rate"] > 0
+    assert any("tokens/s" in line and "left" in line and "step 1 of 2" in line for line, _ in told)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A week of training must not end in a checkpoint of NaN."""
+    Pretraining(tiny_corpus, tmp_path, config_of(1)).run()
+    run = Pretraining(tiny_corpus, tmp_path, config_of(3))
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(float("nan"))
+
+    with pytest.raises(ConfigError, match=r"the loss is nan at step 3; .* Lower learning_rate"):
+        run.run()
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-00000001"]
+
+
+def test_a_step_of_the_published_settings_runs_on_a_smaller_encoder(tiny_corpus: Path, tmp_path: Path) -> None:
+    """Every choice of the preset but its size: RoBERTa, single tokens, no schedule to speak of."""
+    paper = read_config("paper")
+    small = replace(paper.encoder, n_layers=1, hidden_size=48, n_heads=12, intermediate_size=96, max_tokens=128)
+    pretraining = replace(paper.pretraining, n_steps=1, rows_per_step=2)
+
+    run = Pretraining(tiny_corpus, tmp_path, replace(paper, encoder=small, pretraining=pretraining))
+    run.run()
+
+    assert run.finished
+
+
+@pytest.mark.parametrize("mask", ["token", "beat"])
+def test_other_masks_train(tiny_corpus: Path, tmp_path: Path, mask: str) -> None:
+    """Each kind of mask goes the whole way from the corpus to a loss."""
+    tiny = config_of(1)
+
+    run = Pretraining(tiny_corpus, tmp_path, replace(tiny, masking=replace(tiny.masking, mask=mask)))  # type: ignore[arg-type]
+    run.run()
+
+    assert rows_in(tmp_path)[0]["training_loss"] > 0

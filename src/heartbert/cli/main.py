@@ -104,3 +104,7 @@ def _os_error_text(error: OSError) -> str:
     """Say what the system refused, and for which file."""
     where = f" '{error.filename}'" if error.filename else ""
     return f"cannot read or write{where}: {error.strerror or error}"
+
+
+if __name__ == "__main__":  # torchrun starts a module: torchrun --nproc-per-node 2 -m heartbert.cli.main pretrain ...
+    run()

@@ -1,20 +1,26 @@
 """The command line: `heartbert corpus build`, `pretrain` and `train-heartbeats`."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heartbert.cli.printing import print_table, stage_progress
+from heartbert.progress import Progress
+
+if TYPE_CHECKING:
+    from heartbert.training.probe import ProbeData
+    from heartbert.training.processes import Processes
 
 Settings = Annotated[str, typer.Option("--config", help="Preset (small, paper, tiny) or path of a TOML file.")]
 Excluded = Annotated[
     list[Path] | None,
-    typer.Option("--exclude", help="Text file with names of records to leave out, one a line."),
+    typer.Option("--exclude", help="Text file with records or persons to leave out, one a line."),
 ]
 HeldOut = Annotated[
-    Path | None,
-    typer.Option("--held-out", help="Text file with names of records for validation, one a line."),
+    list[Path] | None,
+    typer.Option("--held-out", help="Text file with records or persons for validation, one a line."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 
@@ -25,26 +31,64 @@ def corpus_build(
     config: Settings = "small",
     exclude: Excluded = None,
     held_out: HeldOut = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that read recordings.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that read and encode.")] = 1,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at a recording that cannot be read and at a name that means none.")
+    ] = False,
 ) -> None:
-    """Turn folders of recordings into a corpus: token ids, codebook and tokenizer."""
+    """Turn folders of recordings into a corpus: token ids, codebook and tokenizer; run again to continue."""
     from heartbert.training.config import read_config
-    from heartbert.training.corpus_building import CorpusPlan, build_corpus, find_records
+    from heartbert.training.corpus_building import build_corpus, unfinished_work
+    from heartbert.training.corpus_planning import plan_corpus
 
-    paths = tuple(path for folder in data for path in find_records(folder))
-    plan = CorpusPlan(paths, read_names(exclude), read_names([held_out] if held_out else None), workers)
-    with stage_progress() as progress:
-        corpus = build_corpus(plan, output, read_config(config), progress=progress)
-    n_samples = sum(lead.n_samples for lead in corpus.leads)
-    print_table(
-        [
-            ("leads", f"{len(corpus.leads):,}"),
-            ("lead-hours", f"{n_samples / 360 / 3600:,.1f}"),
-            ("tokens", f"{corpus.token_ids.size:,}"),
-            ("samples a token", f"{n_samples / max(corpus.token_ids.size, 1):.2f}"),
-            ("written", str(output)),
-        ]
-    )
+    settings = read_config(config)
+    plan = plan_corpus(data, excluded=read_names(exclude), held_out=read_names(held_out), strict=strict)
+    if unfinished := unfinished_work(plan, output, settings):
+        typer.echo(unfinished, err=True)
+    try:
+        with stage_progress() as progress:
+            build_corpus(plan, output, settings, n_workers=workers, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo("finished shards are kept; run the same command again to continue", err=True)
+        raise
+    print_table(_corpus_summary(output))
+
+
+def _corpus_summary(folder: Path) -> list[tuple[str, str]]:
+    """Say what a corpus holds, and what was left out and why."""
+    from heartbert.training.corpus import MANIFEST_FILE
+
+    manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    n_samples, n_tokens = manifest["n_samples"], manifest["n_tokens"]
+    rows = [(one["name"], f"{one['n_recordings']:,} recordings") for one in manifest["databases"]]
+    rows += [
+        ("persons", f"{manifest['n_subjects']:,}"),
+        ("leads", f"{manifest['n_leads']:,}"),
+        ("lead-hours", f"{n_samples / 360 / 3600:,.1f}"),
+        ("beats", f"{manifest['n_beats']:,}"),
+        ("tokens", f"{n_tokens:,}"),
+        ("samples a token", f"{n_samples / max(n_tokens, 1):.2f}"),
+    ]
+    lists = {
+        "held out": manifest["held_out_recordings"],
+        "excluded": manifest["excluded_recordings"],
+        "of these not named, but the same person": manifest["same_person"],
+        "names that mean no recording here": manifest["unmatched"],
+        "without an ECG lead of 5 s": manifest["without_leads"],
+        "cannot be read": [f"{one['recording']} ({one['reason']})" for one in manifest["unreadable"]],
+    }
+    rows += [(title, _some(names)) for title, names in lists.items() if names]
+    if not manifest["weights_may_ship"]:
+        licences = [f"{one['name']} ({one['licence']})" for one in manifest["databases"] if not one["weights_may_ship"]]
+        rows.append(("weights may not be shipped", ", ".join(licences)))
+    return [*rows, ("written", str(folder))]
+
+
+def _some(names: list[str]) -> str:
+    """Count names and list the first ones; all are in the manifest."""
+    shown = 5
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return f"{len(names):,}: {', '.join(names[:shown])}{more}"
 
 
 def pretrain(
@@ -55,21 +99,52 @@ def pretrain(
     max_minutes: Annotated[float | None, typer.Option("--max-minutes", help="Stop after this time.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     name: Annotated[str, typer.Option("--name", help="Name of the bundle.")] = "small",
+    probe: Annotated[
+        Path | None,
+        typer.Option(
+            "--probe",
+            help="Folder of MIT-BIH Arrhythmia; its DS1 beats choose the checkpoint. Kept in the corpus folder.",
+        ),
+    ] = None,
+    rows_at_once: Annotated[
+        int | None, typer.Option("--rows-at-once", min=1, help="Rows computed together, for little memory.")
+    ] = None,
 ) -> None:
-    """Train an encoder by masked-language modelling and write it as a bundle; run again to continue."""
+    """Train an encoder by masked-language modelling and write it as a bundle; run again to continue.
+
+    Many processes share the work: torchrun --nproc-per-node 8 -m heartbert.cli.main pretrain ... --device cuda
+    """
     from heartbert import __version__
     from heartbert.training.bundling import bundle_pretrained
     from heartbert.training.config import read_config
     from heartbert.training.pretraining import Pretraining
+    from heartbert.training.processes import joined_processes
 
-    pretraining = Pretraining(corpus, run, read_config(config), device=device)
-    with stage_progress() as progress:
+    settings = read_config(config)
+    with joined_processes(device) as processes, stage_progress() as progress:
+        data = probe_data(corpus, probe, processes, progress=progress)
+        pretraining = Pretraining(corpus, run, settings, processes=processes, probe=data, rows_at_once=rows_at_once)
         pretraining.run(max_minutes=max_minutes, progress=progress)
+        if not processes.writes:
+            return
     if not pretraining.finished:
         typer.echo(f"stopped at step {pretraining.step}; run the same command again to continue")
         return
     bundle_pretrained(pretraining, corpus, output, name=name, version=__version__)
     print_table([("written", str(output))])
+
+
+def probe_data(corpus: Path, folder: Path | None, processes: "Processes", *, progress: Progress) -> "ProbeData | None":
+    """Read the probe data in the corpus folder; make it from a folder of recordings where it is not there."""
+    from heartbert.training.probe import PROBE_FILE, load_probe
+
+    path = corpus / PROBE_FILE
+    if folder is not None and not path.exists() and processes.writes:
+        from heartbert.training.probe_building import build_probe
+
+        build_probe(folder, corpus, progress=progress).save(path)
+    processes.sum(0.0)  # the others wait until it is there
+    return load_probe(path, corpus) if path.exists() else None
 
 
 def train_heartbeats(

@@ -6,21 +6,24 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from heartbert.bundle import Bundle, load_bundle, save_bundle
 from heartbert.errors import BundleError
 from heartbert.evaluation.splits import person_of, refuse_shared
+from heartbert.files import sha256_of
 from heartbert.preprocessing import load_preprocessing
 from heartbert.progress import Progress, no_progress
-from heartbert.tokens import load_tokenizer
+from heartbert.tokens import TOKENIZER_FILE, load_tokenizer
 from heartbert.training.card import write_card
 from heartbert.training.config import HeartbeatsConfig
 from heartbert.training.corpus import MANIFEST_FILE, open_corpus
 from heartbert.training.heartbeats import embed_annotated, train_heads
-from heartbert.training.pretraining import LOG_FILE, Pretraining
+from heartbert.training.pretraining import Pretraining
 
 
 def bundle_pretrained(run: Pretraining, corpus_folder: Path, folder: Path, *, name: str, version: str) -> None:
-    """Write the encoder of a finished run, with its corpus' preprocessing and tokenizer, as a bundle.
+    """Write the best encoder of a finished run, with its corpus' preprocessing and tokenizer, as a bundle.
 
     Raises
     ------
@@ -29,30 +32,46 @@ def bundle_pretrained(run: Pretraining, corpus_folder: Path, folder: Path, *, na
     """
     if not run.finished:
         raise BundleError(
-            f"the run is at step {run.step} of {run.config.pretraining.n_steps}; run 'heartbert pretrain' again to "
-            "continue it."
+            f"the run is at step {run.step} of {run.n_steps}; run 'heartbert pretrain' again to continue it."
+        )
+    if sha256_of(corpus_folder / TOKENIZER_FILE) != run.tokenizer_sha256:
+        raise BundleError(
+            f"the run was trained on another corpus than '{corpus_folder.name}': their tokenizers differ. Give the "
+            "corpus of the run."
         )
     corpus = json.loads((corpus_folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    last = json.loads((run.folder / LOG_FILE).read_text(encoding="utf-8").splitlines()[-1])
+    model = run.best_model()
     leads = open_corpus(corpus_folder).leads
-    records = sorted({lead.record for lead in leads if not lead.held_out})
+    records = np.unique(leads.record[~leads.held_out]).tolist()
+    told = (
+        "n_samples",
+        "n_tokens",
+        "excluded",
+        "excluded_recordings",
+        "held_out",
+        "databases",
+        "weights_may_ship",
+        "sha256",
+    )
     manifest: dict[str, Any] = {
         "name": name,
         "version": version,
         "config": asdict(run.config),
         "corpus": {
-            **{key: corpus[key] for key in ("n_samples", "n_tokens", "excluded", "held_out", "sha256")},
+            **{key: corpus[key] for key in told if key in corpus},
             "n_records": len(records),
             "records": records,
         },
         "pretraining": {
-            **last,
-            "n_parameters": sum(parameter.numel() for parameter in run.model.parameters()),
+            **run.best_row(),
+            "steps_done": run.step,
+            "baselines": asdict(run.baselines) if run.baselines else None,
+            "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
             "seed": run.config.pretraining.seed,
         },
         "heartbeat_scores": {},
     }
-    bundle = Bundle(load_preprocessing(corpus_folder), load_tokenizer(corpus_folder), run.model, None, manifest)
+    bundle = Bundle(load_preprocessing(corpus_folder), load_tokenizer(corpus_folder), model, None, manifest)
     save_bundle(bundle, folder, card=write_card(manifest))
 
 

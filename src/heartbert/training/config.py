@@ -11,6 +11,9 @@ from heartbert.errors import ConfigError
 from heartbert.signals.scaling import ScalingMethod
 
 EncoderFamily = Literal["roberta", "modernbert"]
+MaskKind = Literal["span", "token", "beat"]
+Disguise = Literal["always", "bert"]
+Schedule = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -66,27 +69,58 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
-class PretrainingConfig:
-    """Masked-language modelling."""
+class MaskingConfig:
+    """What the masked-language model has to restore."""
 
-    n_steps: int
-    """Optimiser steps in all."""
-    rows_per_step: int
-    """Rows of `max_tokens` tokens a step."""
-    learning_rate: float
-    """Peak learning rate; warm-up over 200 steps or a tenth of them, linear decay to 0 over the last fifth."""
-    weight_decay: float
-    """Decoupled weight decay of AdamW on matrices."""
-    span_share: float
-    """Share of tokens masked in spans."""
+    mask: MaskKind
+    """"span" (stretches of a given duration), "token" (single tokens, as published) or "beat" (whole heartbeats)."""
+    masked_share: float
+    """Share of tokens masked in that way."""
     random_share: float
-    """Share of tokens masked one by one."""
+    """Share of tokens masked one by one besides."""
     shortest_span_ms: float
     """Shortest masked span in milliseconds."""
     longest_span_ms: float
     """Longest masked span in milliseconds."""
+    disguise: Disguise
+    """"always": masked tokens are shown as <mask>; "bert": 80 % so, 10 % as a random token, 10 % as they are."""
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """Masked-language modelling; the run ends at the first limit that is reached."""
+
+    n_steps: int
+    """Optimiser steps at most."""
+    n_training_epochs: float
+    """Passes over the tokens of the training leads at most."""
+    rows_per_step: int
+    """Rows of `max_tokens` tokens a step, over all processes together."""
+    learning_rate: float
+    """Peak learning rate; the warm-up takes 200 steps, or a tenth of all if those are fewer."""
+    schedule: Schedule
+    """After the warm-up: "constant" with a linear fall to 0 over the last fifth, or "cosine" to 0."""
+    weight_decay: float
+    """Decoupled weight decay of AdamW on matrices."""
+    steps_per_check: int
+    """Steps between two lines of the log, each with the loss on held-out leads."""
+    patience: int
+    """Checks without a lower validation loss after which the run ends; 0 never ends it early."""
+    probe_every_minutes: float
+    """Minutes between two probes of the frozen encoder on heartbeats, where probe data is given; 0 for none."""
     seed: int
     """Seed of the initial weights, the order of rows and the masks."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_steps", "rows_per_step", "steps_per_check"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1. Raise it.")
+        for name in ("n_training_epochs", "learning_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be positive and finite. Change it.")
+        for name in ("patience", "probe_every_minutes", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative. Raise it.")
 
 
 @dataclass(frozen=True)
@@ -119,6 +153,7 @@ class Config:
     codebook: CodebookConfig
     tokenizer: TokenizerConfig
     encoder: EncoderConfig
+    masking: MaskingConfig
     pretraining: PretrainingConfig
     heartbeats: HeartbeatsConfig
 

@@ -1,134 +1,207 @@
-"""Corpus -> encoder: masked-language modelling that can be killed and resumed at any moment.
+"""Corpus -> encoder: masked-language modelling that can be killed and resumed at any moment, by one process or many.
 
 Needs torch, transformers, tokenizers, numpy and a corpus folder; no reader of recordings is imported.
+
+Many processes are a plain loop around torch's `DistributedDataParallel`: `torchrun` and `accelerate launch` both start
+it. The Trainer of transformers and accelerate's own loop were weighed and left out:
+
+- What makes a step fast here cannot be said to the Trainer: the language head on hidden positions only, explicit
+  attention in bfloat16 and no dropout are 3.1 times its step on a CPU; vectorised masks over a memory map are 90 times
+  its collator.
+- A batch must follow from seed and step alone, so that a killed run repeats it and any number of processes shares it.
+  The Trainer resumes by skipping through a data loader, and its batch grows with the processes.
+- The loss is a mean over the hidden tokens of all processes, not a mean of their means.
+- accelerate would save some thirty lines (`processes.py`) for a dependency that the training machine must then have.
 """
 
+import copy
+import inspect
 import json
+import math
 import platform
-import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from heartbert.embeddings.embed import autocast
-from heartbert.embeddings.encoder import build_encoder, masked_logits, quiet_transformers
-from heartbert.errors import BundleError, ConfigError
-from heartbert.files import replacing_folder
+from heartbert.embeddings.encoder import build_encoder, masked_logits
+from heartbert.errors import ConfigError
+from heartbert.files import replacing_file, sha256_of
 from heartbert.progress import Progress, no_progress
-from heartbert.tokens import END_ID, N_AROUND, START_ID, load_tokenizer
+from heartbert.tokens import N_AROUND, TOKENIZER_FILE, load_tokenizer
+from heartbert.training.baselines import Baselines, count_baselines
+from heartbert.training.batches import N_VALIDATION_ROWS, Batch, BatchMaker, RowSampler
+from heartbert.training.checkpoints import (
+    BEST_PREFIX,
+    LOG_FILE,
+    Best,
+    Row,
+    RunState,
+    append_row,
+    copy_weights,
+    cut_log,
+    list_checkpoints,
+    load_checkpoint,
+    load_weights,
+    read_log,
+    remove_unfinished,
+    save_checkpoint,
+)
 from heartbert.training.config import Config
-from heartbert.training.corpus import Corpus, Lead, open_corpus
-from heartbert.training.masking import Masking
+from heartbert.training.corpus import open_corpus
+from heartbert.training.loss_plot import PLOT_FILE, draw_losses
+from heartbert.training.masking import masking_of
+from heartbert.training.optimizing import build_optimizer, learning_rate_share
+from heartbert.training.probe import ProbeData, refuse_seen, score_probe
+from heartbert.training.processes import Processes
 
-CHECKPOINT_PREFIX, LOG_FILE, STATE_FILE = "checkpoint-", "log.jsonl", "state.json"
-WEIGHTS_FILE, OPTIMIZER_FILE = "model.safetensors", "optimizer.safetensors"
-_SAMPLES_PER_MS = 0.36
-_WARMUP_STEPS = 200
-# The learning rate is constant after the warm-up and falls linearly to 0 over the last part of the steps, so a run
-# may be prolonged until that part begins.
-_DECAY_SHARE = 0.2
-_VALIDATION_ROWS = 96
-_STEPS_PER_LOG = 100
+__all__ = ["BASELINES_FILE", "LOG_FILE", "PLOT_FILE", "Pretraining"]
+
+BASELINES_FILE = "baselines.json"
+_ALONE = Processes()
 _SECONDS_PER_CHECKPOINT = 300.0
+_SECONDS_PER_PROGRESS = 0.5
+# A probe never takes more than about this share of the time.
+_PROBE_SHARE = 0.1
 
 
-class RowSampler:
-    """Draws rows of tokens from the training leads of a corpus, each with ``<s>`` and ``</s>`` around it.
+@dataclass
+class _Pace:
+    """When things were last done in this call of `run`, in seconds of the monotonic clock."""
 
-    Parameters
-    ----------
-    corpus : Corpus
-    leads : sequence of Lead
-        Leads to draw from; those shorter than a row are left out.
-    max_tokens : int
-        Tokens of a row, ``<s>`` and ``</s>`` included.
+    max_minutes: float | None
+    first_step: int
+    step_logged: int
+    started: float = field(default_factory=time.monotonic)
+    logged: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
+    probed: float = field(default_factory=time.monotonic)
+    told: float = 0.0
+    probe_took: float = 0.0
 
-    Raises
-    ------
-    ConfigError
-        If no lead is as long as a row.
-    """
+    def minutes_over(self) -> bool:
+        return self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60
 
-    def __init__(self, corpus: Corpus, leads: list[Lead], max_tokens: int) -> None:
-        self._token_ids = corpus.token_ids
-        self._width = max_tokens - N_AROUND
-        long_enough = [lead for lead in leads if lead.length >= self._width]
-        if not long_enough:
-            raise ConfigError(
-                f"no lead of corpus '{corpus.folder.name}' has {self._width} tokens, one row. Lower max_tokens or give "
-                "longer recordings."
-            )
-        self._firsts = np.array([lead.first for lead in long_enough])
-        self._ends = np.cumsum([lead.length - self._width + 1 for lead in long_enough])
-
-    def draw(self, n_rows: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Return rows at uniformly drawn positions: int64, shape (n_rows, max_tokens)."""
-        drawn = rng.integers(0, self._ends[-1], size=n_rows)
-        lead = np.searchsorted(self._ends, drawn, side="right")
-        starts = self._firsts[lead] + drawn - np.concatenate(([0], self._ends))[lead]
-        rows = np.empty((n_rows, self._width + N_AROUND), dtype=np.int64)
-        rows[:, 0], rows[:, -1] = START_ID, END_ID
-        for row, start in zip(rows, starts, strict=True):
-            row[1:-1] = self._token_ids[start : start + self._width]
-        return rows
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What the model sees and what it has to restore."""
-
-    shown: torch.Tensor  # int64, (n_rows, n_tokens)
-    hidden: torch.Tensor  # bool, same shape
-    targets: torch.Tensor  # int64, (n_hidden,)
+    def seconds_left(self, step: int, n_steps: int) -> float:
+        """Estimate the time to the last step or to the end of the time given, whichever is sooner."""
+        passed = time.monotonic() - self.started
+        left = passed / max(1, step - self.first_step) * (n_steps - step)
+        return left if self.max_minutes is None else max(0.0, min(left, self.max_minutes * 60 - passed))
 
 
 class Pretraining:
     """One run of masked-language modelling in a folder.
 
     Every batch follows from the seed and the number of its step alone, so a run that was killed continues from
-    its last checkpoint with the same batches.
+    its last checkpoint with the same batches, with as many processes as there are now.
 
     Parameters
     ----------
     corpus_folder : Path
     folder : Path
-        The run: ``checkpoint-<step>/`` and ``log.jsonl``. The newest checkpoint is continued.
+        The run: see `heartbert.training.checkpoints`, and ``baselines.json`` and ``loss.png``. The newest checkpoint
+        is continued. All processes must see the same folder.
     config : Config
-    device : str
-        ``"cpu"`` or ``"cuda"``.
+    processes : Processes
+        Who trains together; by default this process alone, on the CPU.
+    probe : ProbeData, optional
+        Beats that the frozen encoder is probed on every now and then; the score chooses the best checkpoint.
+    rows_at_once : int, optional
+        Rows of a process's share that go through the encoder together, for machines with little memory; gradients are
+        added up, so the result does not depend on it.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+    state : RunState
+    n_steps : int
+        Steps in all: the settings' limit of steps or of training epochs.
     """
 
-    def __init__(self, corpus_folder: Path, folder: Path, config: Config, *, device: str = "cpu") -> None:
-        corpus = open_corpus(corpus_folder)
+    def __init__(
+        self,
+        corpus_folder: Path,
+        folder: Path,
+        config: Config,
+        *,
+        processes: Processes = _ALONE,
+        probe: ProbeData | None = None,
+        rows_at_once: int | None = None,
+    ) -> None:
+        self._corpus = open_corpus(corpus_folder)
         tokenizer = load_tokenizer(corpus_folder)
         settings = config.pretraining
-        self.config, self.folder, self.device = config, folder, torch.device(device)
-        self.model = build_encoder(config.encoder, tokenizer.n_tokens, seed=settings.seed).to(self.device)
+        if settings.rows_per_step < processes.n:
+            raise ConfigError(
+                f"rows_per_step is {settings.rows_per_step} for {processes.n} processes; each needs a row. Raise "
+                "rows_per_step or start fewer processes."
+            )
+        if probe is not None:
+            refuse_seen(probe, self._corpus)
+        self.config, self.folder, self.processes = config, folder, processes
+        self.tokenizer_sha256 = sha256_of(corpus_folder / TOKENIZER_FILE)
+        self.model = build_encoder(config.encoder, tokenizer.n_tokens, seed=settings.seed).to(processes.device)
         # In bfloat16 on a CPU, explicit attention is 7-17 % faster than torch's fused kernel.
-        self.model.set_attn_implementation("eager" if self.device.type == "cpu" else "sdpa")
-        self.step, self.seconds = 0, 0.0
-        self._lengths = tokenizer.token_lengths
-        self._masking = Masking(
-            settings.span_share,
-            settings.random_share,
-            round(settings.shortest_span_ms * _SAMPLES_PER_MS),
-            round(settings.longest_span_ms * _SAMPLES_PER_MS),
-        )
-        max_tokens = config.encoder.max_tokens
-        self._training_rows = RowSampler(corpus, [lead for lead in corpus.leads if not lead.held_out], max_tokens)
-        held_out = [lead for lead in corpus.leads if lead.held_out and lead.length >= max_tokens]
-        self._validation_rows = RowSampler(corpus, held_out, max_tokens) if held_out else None
-        self._optimizer = _build_optimizer(self.model, settings.learning_rate, settings.weight_decay)
-        if checkpoints := self._checkpoints():
-            self._load_checkpoint(checkpoints[-1])
+        self.model.set_attn_implementation("eager" if processes.device.type == "cpu" else "sdpa")
+        self.state = RunState()
+        self._probe, self._rows_at_once = probe, rows_at_once
+        self._token_lengths = tokenizer.token_lengths
+        self._make_batches()
+        self._optimizer = build_optimizer(self.model, settings.learning_rate, settings.weight_decay)
+        if checkpoints := list_checkpoints(folder):
+            self.state = load_checkpoint(checkpoints[-1], self.model, self._optimizer, settings=self._settings)
+        if processes.writes:
+            cut_log(folder, self.state.step)
+            remove_unfinished(folder)
+        self._restored_loss: nn.Module = _RestoredLoss(self.model)
+        if processes.n > 1:
+            # Buffers are constants, the same everywhere; torch 2.13 has renamed the setting.
+            known = inspect.signature(DistributedDataParallel).parameters
+            buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+            settings_of_buffers: dict[str, Any] = {buffers: False}
+            self._restored_loss = DistributedDataParallel(
+                self._restored_loss, gradient_as_bucket_view=True, **settings_of_buffers
+            )
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.state.step
+
+    @property
+    def finished(self) -> bool:
+        """True after the last step, or when the validation loss has not fallen for too many checks."""
+        patience = self.config.pretraining.patience
+        return self.step >= self.n_steps or 0 < patience <= self.state.n_checks_without_gain
+
+    @property
+    def baselines(self) -> Baselines | None:
+        """What counting achieves on the validation rows, once it has been counted."""
+        path = self.folder / BASELINES_FILE
+        if not path.exists():
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Baselines(**content["baselines"]) if content["settings"] == self._task else None
+
+    def best_model(self) -> PreTrainedModel:
+        """Return the model with the best weights of the checkpoints: by the probe, else by the validation loss."""
+        folder = self.folder / f"{BEST_PREFIX}{self.state.best.step:08d}"
+        model = copy.deepcopy(self.model)
+        if folder.exists():
+            load_weights(model, folder)
+        return model
+
+    def best_row(self) -> Row:
+        """Return the log's line of the best weights, or the last one."""
+        rows = read_log(self.folder)
+        return next((row for row in reversed(rows) if row["step"] == self.state.best.step), rows[-1])
 
     def run(self, *, max_minutes: float | None = None, progress: Progress = no_progress) -> None:
         """Train to the last step, or as long as given; writes a checkpoint at the end and every five minutes.
@@ -138,157 +211,231 @@ class Pretraining:
         max_minutes : float, optional
             Stop after this wall time; run again to continue.
         progress : callable
-            Told a line with step, loss and tokens a second, and the fraction done.
-        """
-        settings = self.config.pretraining
-        started = saved = time.monotonic()
-        losses: list[float] = []
-        before = self.seconds
-        while self.step < settings.n_steps:
-            losses.append(self._train_step())
-            now = time.monotonic()
-            self.seconds = before + now - started
-            finished = self.step == settings.n_steps or (max_minutes is not None and now - started > max_minutes * 60)
-            if self.step % _STEPS_PER_LOG == 0 or finished:
-                self._log(losses, progress)
-                losses.clear()
-            if finished or now - saved > _SECONDS_PER_CHECKPOINT:
-                self._save_checkpoint()
-                saved = now
-            if finished:
-                break
+            Told a line with step, loss, tokens a second and time left, and the fraction done.
 
-    @property
-    def finished(self) -> bool:
-        """True after the last step."""
-        return self.step >= self.config.pretraining.n_steps
+        Raises
+        ------
+        ConfigError
+            If the loss is no longer a number; the last checkpoint stays.
+        """
+        self._count_baselines(progress)
+        pace = _Pace(max_minutes, self.step, self.step)
+        before = self.state.seconds
+        losses: list[torch.Tensor] = []
+        while not self.finished:
+            batch = self._training.make(
+                self.config.pretraining.rows_per_step,
+                [self.config.pretraining.seed, self.step],
+                own=self.processes.own(self.config.pretraining.rows_per_step),
+            )
+            # The clock of one process decides for all.
+            wishes = self._wishes(pace) if self.processes.writes else (False, False, False)
+            n_hidden, stop, save, probe = self.processes.sum(batch.n_hidden, *wishes)
+            losses.append(self._train_step(batch, n_hidden))
+            self.state.seconds = before + time.monotonic() - pace.started
+            last = self.step >= self.n_steps
+            regular = last or self.step % self.config.pretraining.steps_per_check == 0
+            if regular or stop or probe:
+                self._check(losses, pace, probing=bool(probe) or (last and self._probes), regular=regular)
+            if stop or save or self.finished:
+                self._save(losses, pace)
+            if time.monotonic() - pace.told > _SECONDS_PER_PROGRESS and self.processes.writes:
+                self._tell(losses, pace, progress)
+            if stop:
+                break
 
     def validation_loss(self) -> float:
         """Mean cross-entropy in nats a hidden token, on fixed rows and masks of the held-out leads."""
-        if self._validation_rows is None:
-            return float("nan")
-        rng = np.random.default_rng(0)
         total, n_hidden = 0.0, 0
         self.model.eval()
         with torch.no_grad():
-            for _ in range(0, _VALIDATION_ROWS, self.config.pretraining.rows_per_step):
-                batch = self._batch(self._validation_rows, rng)
-                total += float(self._loss(batch)) * batch.targets.numel()
-                n_hidden += batch.targets.numel()
+            for batch in self._validation:
+                # Not through DistributedDataParallel: processes may have different numbers of batches.
+                loss = _restored_loss(self.model, *batch.tensors(self.processes.device))
+                total, n_hidden = total + float(loss), n_hidden + batch.n_hidden
         self.model.train()
-        return total / n_hidden
+        total, n_total = self.processes.sum(total, n_hidden)
+        return total / n_total if n_total else float("nan")
 
-    def _train_step(self) -> float:
+    @property
+    def _settings(self) -> Row:
+        return {**asdict(self.config), "tokenizer_sha256": self.tokenizer_sha256}
+
+    @property
+    def _task(self) -> Row:
+        """What the validation rows follow from."""
+        return {
+            "tokenizer_sha256": self.tokenizer_sha256,
+            "n_corpus_tokens": int(self._corpus.token_ids.size),
+            "max_tokens": self.config.encoder.max_tokens,
+            "masking": asdict(self.config.masking),
+        }
+
+    @property
+    def _probes(self) -> bool:
+        return self._probe is not None and self.config.pretraining.probe_every_minutes > 0
+
+    def _make_batches(self) -> None:
+        """Set up training and validation batches, and how many steps there are."""
+        max_tokens, settings = self.config.encoder.max_tokens, self.config.pretraining
+        masking = masking_of(self.config.masking)
+        leads = self._corpus.leads
+        sampler = RowSampler(self._corpus, ~leads.held_out, max_tokens)
+        self._training = BatchMaker(sampler, masking, self._token_lengths)
+        tokens_per_step = settings.rows_per_step * (max_tokens - N_AROUND)
+        steps_per_epoch = int(leads.length[~leads.held_out].sum()) / tokens_per_step
+        self.n_steps = min(settings.n_steps, math.ceil(settings.n_training_epochs * steps_per_epoch))
+        self._validation: list[Batch] = []
+        self._validation_maker: BatchMaker | None = None
+        held_out = leads.held_out & (leads.length >= max_tokens)
+        if held_out.any():
+            sampler = RowSampler(self._corpus, held_out, max_tokens)
+            self._validation_maker = BatchMaker(sampler, masking, self._token_lengths)
+            self._validation = self._validation_maker.validation(own=self.processes.own(N_VALIDATION_ROWS))
+
+    def _count_baselines(self, progress: Progress) -> None:
+        """Write what counting achieves, unless it is known."""
+        if not self.processes.writes or self.finished or not self._validation_maker or self.baselines is not None:
+            return
+        progress("counting", 0.0)
+        validation = self._validation_maker.validation(own=range(N_VALIDATION_ROWS))
+        counted = count_baselines(self._corpus, validation, self._token_lengths.size)
+        content = {"settings": self._task, "baselines": asdict(counted)}
+        with replacing_file(self.folder / BASELINES_FILE) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def _wishes(self, pace: _Pace) -> tuple[bool, bool, bool]:
+        """Say whether to stop after this step, to write a checkpoint, and to probe."""
+        now = time.monotonic()
+        every = max(self.config.pretraining.probe_every_minutes * 60, pace.probe_took / _PROBE_SHARE)
+        return (
+            pace.minutes_over(),
+            now - pace.saved > _SECONDS_PER_CHECKPOINT,
+            self._probes and now - pace.probed > every,
+        )
+
+    def _train_step(self, batch: Batch, n_hidden: float) -> torch.Tensor:
+        """Change the weights once; returns this process's part of the batch's loss."""
         settings = self.config.pretraining
         self.model.train()
-        rate = settings.learning_rate * learning_rate_share(self.step, settings.n_steps)
+        rate = settings.learning_rate * learning_rate_share(self.step, self.n_steps, settings.schedule)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        batch = self._batch(self._training_rows, np.random.default_rng([settings.seed, self.step]))
-        loss = self._loss(batch)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        parts = batch.parts(self._rows_at_once or batch.hidden.shape[0])
+        total = torch.zeros((), device=self.processes.device)
+        for number, part in enumerate(parts):
+            with self._no_exchange(last=number + 1 == len(parts)):
+                loss = self._restored_loss(*part.tensors(self.processes.device)) / max(1.0, n_hidden)
+                # Gradients are averaged over the processes, and the loss is a sum over them.
+                (loss * self.processes.n).backward()
+            total += loss.detach()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
-        self.step += 1
-        return float(loss.detach())
+        self.state.step += 1
+        return total
 
-    def _batch(self, rows: RowSampler, rng: np.random.Generator) -> Batch:
-        token_ids = rows.draw(self.config.pretraining.rows_per_step, rng)
-        shown, hidden = self._masking.hide(token_ids, self._lengths, rng)
-        shown_ids, hidden_mask, targets = (
-            torch.from_numpy(array).to(self.device, non_blocking=True) for array in (shown, hidden, token_ids[hidden])
-        )
-        return Batch(shown_ids, hidden_mask, targets)
+    def _no_exchange(self, *, last: bool) -> "nullcontext[None]":
+        """Leave gradients in this process until the last part of a batch."""
+        if last or not isinstance(self._restored_loss, DistributedDataParallel):
+            return nullcontext()
+        return self._restored_loss.no_sync()  # type: ignore[return-value]
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        """Cross-entropy in nats, averaged over hidden tokens; the head sees hidden positions only."""
-        with autocast(self.device):
-            hidden = self.model.base_model(input_ids=batch.shown).last_hidden_state  # (n_rows, n_tokens, hidden_size)
-            logits = masked_logits(self.model, hidden[batch.hidden])  # (n_hidden, n_vocabulary)
-        return nn.functional.cross_entropy(logits.float(), batch.targets)
+    def _check(self, losses: list[torch.Tensor], pace: _Pace, *, probing: bool, regular: bool) -> None:
+        """Measure, log, and remember the best weights; only regular checks count for the patience."""
+        training_loss = self._training_loss(losses)
+        losses.clear()
+        validation_loss = self.validation_loss()
+        score = self._score_probe(pace) if probing and self.processes.writes else None
+        if regular:
+            self.state.check(validation_loss)
+        if not self.processes.writes:
+            return
+        chooses = regular and not self._probes
+        if (chooses or score is not None) and self.state.best.is_beaten_by(validation_loss, score):
+            self.state.best = Best(self.step, score, validation_loss, copy_weights(self.model))
+        append_row(self.folder, self._row(training_loss, validation_loss, score, pace))
+        pace.logged, pace.step_logged = time.monotonic(), self.step
 
-    def _log(self, losses: list[float], progress: Progress) -> None:
-        tokens = self.step * self.config.pretraining.rows_per_step * self.config.encoder.max_tokens
-        row = {
+    def _training_loss(self, losses: list[torch.Tensor]) -> float:
+        """Return the mean loss of steps over all processes.
+
+        Raises
+        ------
+        ConfigError
+            If it is no number.
+        """
+        own = float(torch.stack(losses).double().mean()) if losses else 0.0
+        (total,) = self.processes.sum(own)
+        if not math.isfinite(total):
+            raise ConfigError(
+                f"the loss is {total} at step {self.step}; the last checkpoint stays as it was. Lower learning_rate "
+                "and run again, from an earlier checkpoint if the loss was already rising."
+            )
+        return total
+
+    def _score_probe(self, pace: _Pace) -> float | None:
+        if self._probe is None:
+            return None
+        started = time.monotonic()
+        score = score_probe(self._probe, self.model, self._token_lengths, layer=self.config.heartbeats.layer)
+        pace.probed = time.monotonic()
+        pace.probe_took = pace.probed - started
+        return score
+
+    def _row(self, training_loss: float, validation_loss: float, score: float | None, pace: _Pace) -> Row:
+        tokens_per_step = self.config.pretraining.rows_per_step * self.config.encoder.max_tokens
+        seconds = max(time.monotonic() - pace.logged, 1e-9)
+        row: Row = {
             "step": self.step,
-            "training_loss": round(float(np.mean(losses)), 4),
-            "validation_loss": round(self.validation_loss(), 4),
-            "tokens": tokens,
-            "seconds": round(self.seconds, 1),
-            "device": _describe(self.device),
+            "training_loss": round(training_loss, 4),
+            "validation_loss": round(validation_loss, 4),
+            "tokens": self.step * tokens_per_step,
+            "seconds": round(self.state.seconds, 1),
+            "tokens_per_second": round((self.step - pace.step_logged) * tokens_per_step / seconds),
+            "learning_rate": self._optimizer.param_groups[0]["lr"],
+            "n_processes": self.processes.n,
+            "device": _describe(self.processes.device),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        line = f"step {self.step}, loss {row['training_loss']}, {tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
-        progress(line, self.step / self.config.pretraining.n_steps)
+        return row if score is None else {**row, "probe_macro_f1": round(score, 4)}
 
-    def _checkpoints(self) -> list[Path]:
-        """List the complete checkpoints, oldest first."""
-        return sorted(self.folder.glob(f"{CHECKPOINT_PREFIX}*"))
+    def _save(self, losses: list[torch.Tensor], pace: _Pace) -> None:
+        """Write checkpoint and plot, after every process has agreed that the loss is a number."""
+        self._training_loss(losses)
+        pace.saved = time.monotonic()
+        if self.processes.writes:
+            save_checkpoint(self.folder, self.model, self._optimizer, self.state, settings=self._settings)
+            draw_losses(read_log(self.folder), self.baselines, self.folder / PLOT_FILE)
 
-    def _save_checkpoint(self) -> None:
-        """Write a checkpoint under a name of its own before the older ones go: at no moment is there none."""
-        older = self._checkpoints()
-        target = self.folder / f"{CHECKPOINT_PREFIX}{self.step:08d}"
-        with replacing_folder(target) as building:
-            with quiet_transformers():
-                self.model.save_pretrained(building)
-            save_file(_flat_state(self._optimizer), building / OPTIMIZER_FILE)
-            state = {"step": self.step, "seconds": self.seconds, "config": asdict(self.config)}
-            (building / STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        for folder in older:
-            if folder != target:
-                shutil.rmtree(folder)
-
-    def _load_checkpoint(self, folder: Path) -> None:
-        state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        if state["config"]["encoder"] != asdict(self.config.encoder):
-            raise BundleError(
-                f"the checkpoint in '{self.folder.name}' has an encoder of other settings. Give those, or "
-                "another folder."
-            )
-        missing, _ = self.model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=False)
-        if set(missing) - set(self.model.all_tied_weights_keys):
-            raise BundleError(
-                f"the checkpoint in '{self.folder.name}' lacks weights: {missing[0]}. Start the run again."
-            )
-        _restore_state(self._optimizer, load_file(folder / OPTIMIZER_FILE))
-        self.step, self.seconds = state["step"], state["seconds"]
-        _cut_log(self.folder / LOG_FILE, self.step)
+    def _tell(self, losses: list[torch.Tensor], pace: _Pace, progress: Progress) -> None:
+        pace.told = time.monotonic()
+        tokens = (self.step - pace.first_step) * self.config.pretraining.rows_per_step * self.config.encoder.max_tokens
+        loss = f", loss {float(losses[-1]) * self.processes.n:.2f}" if losses else ""
+        speed = tokens / max(pace.told - pace.started, 1e-9)
+        left = _duration(pace.seconds_left(self.step, self.n_steps))
+        line = f"step {self.step:,} of {self.n_steps:,}{loss}, {speed:,.0f} tokens/s, {left} left"
+        progress(line, self.step / self.n_steps)
 
 
-def learning_rate_share(step: int, n_steps: int) -> float:
-    """Return the share of the peak learning rate at a step: warm-up, constant, linear decay."""
-    warmup_steps = min(_WARMUP_STEPS, max(1, n_steps // 10))
-    decay_steps = max(1.0, _DECAY_SHARE * n_steps)
-    return min(1.0, (step + 1) / warmup_steps, (n_steps - step) / decay_steps)
+class _RestoredLoss(nn.Module):
+    """The model as one module whose result is the loss, as DistributedDataParallel needs it."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, shown: torch.Tensor, positions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return _restored_loss(self.model, shown, positions, targets)
 
 
-def _build_optimizer(model: PreTrainedModel, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {
-            "params": [parameter for parameter in parameters if parameter.ndim >= 2],
-            "weight_decay": weight_decay,
-        },
-        {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6)
-
-
-def _flat_state(optimizer: torch.optim.AdamW) -> dict[str, torch.Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
-
-
-def _restore_state(optimizer: torch.optim.AdamW, flat: Mapping[str, torch.Tensor]) -> None:
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in flat.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+def _restored_loss(
+    model: PreTrainedModel, shown: torch.Tensor, positions: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy in nats, summed over hidden tokens; the head sees hidden positions only."""
+    with autocast(shown.device):
+        hidden = model.base_model(input_ids=shown).last_hidden_state.flatten(0, 1)  # (n_rows * n_tokens, hidden_size)
+        logits = masked_logits(model, hidden[positions])  # (n_hidden, n_vocabulary)
+    return nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
 
 
 def _describe(device: torch.device) -> str:
@@ -297,9 +444,14 @@ def _describe(device: torch.device) -> str:
     return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
 
 
-def _cut_log(path: Path, step: int) -> None:
-    """Drop log lines after the checkpoint that is being continued."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+def _duration(seconds: float) -> str:
+    """Write a time roughly.
+
+    >>> _duration(50), _duration(600), _duration(30_000), _duration(300_000)
+    ('50 s', '10 min', '8.3 h', '3.5 days')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

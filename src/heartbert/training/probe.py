@@ -1,0 +1,221 @@
+"""A probe of the frozen encoder while it trains: heartbeats of held-out training subjects, in seconds.
+
+The loss does not say what an encoder is worth, and the test records must not. So the beats of some DS1 records are
+classified from their embeddings by ridge regression fitted on other DS1 records, and macro-F1 over N, S, V and F is
+logged. Everything but the encoder is computed once, by `probe_building`, and kept in a file: the machine that trains
+needs no recording and no reader.
+
+The number is for choosing among checkpoints of one run and nothing else: beats are placed by the reference annotation,
+a few minutes a record are taken where rare beats are, and the classifier is the smallest that ranks encoders.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel
+
+from heartbert.embeddings.embed import IntervalPooler, embed
+from heartbert.embeddings.encoder import max_tokens_of
+from heartbert.errors import BundleError, LeakageError
+from heartbert.evaluation.splits import MITDB_DS2, person_of
+from heartbert.files import replacing_file, sha256_of
+from heartbert.predictions.labels import AamiClass
+from heartbert.tokens import TOKENIZER_FILE
+from heartbert.tokens.rows import arrange
+from heartbert.training.corpus import Corpus
+
+PROBE_FILE = "probe.npz"
+_SCORED = (AamiClass.N, AamiClass.S, AamiClass.V, AamiClass.F)
+# Penalty of the ridge regression as a share of the number of (weighted) beats; features have unit variance.
+_RIDGE = 0.03
+# Class weights are (most frequent / own count) to this power, as in the heartbeat head of the presets.
+_CLASS_BALANCE = 0.5
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """Beats of a few minutes of some records, everything but their embeddings.
+
+    Attributes
+    ----------
+    records : ndarray of str, shape (n_records,)
+    validation : ndarray of bool, shape (n_records,)
+        True for records that are scored; the classifier is fitted on the others.
+    pieces : ndarray of uint32, shape (n_pieces,)
+        Tokens of all windows, one after the other, without special tokens.
+    usable : ndarray of bool, shape (n_pieces,)
+        False where most samples are unscorable: hidden from the encoder.
+    counts : ndarray of int64, shape (n_windows,)
+        Pieces of each window.
+    windows : ndarray of int64, shape (n_records + 1,)
+        First window of each record, and their number.
+    starts, stops : ndarray of int64, shape (n_beats, n_parts)
+        Samples of each part of each beat, from the first sample of its record's first window.
+    labels : ndarray of int64, shape (n_beats,)
+        `AamiClass`.
+    rr : ndarray of float32, shape (n_beats, n_rr)
+        RR features.
+    beats : ndarray of int64, shape (n_records + 1,)
+        First beat of each record, and their number.
+    database : str
+        Slug of the database, or name of the folder, that the records are from.
+    tokenizer_sha256 : str
+        Of the tokenizer that made the pieces.
+    """
+
+    records: npt.NDArray[np.str_]
+    validation: npt.NDArray[np.bool_]
+    pieces: npt.NDArray[np.uint32]
+    usable: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.int64]
+    windows: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    rr: Floats
+    beats: npt.NDArray[np.int64]
+    database: str
+    tokenizer_sha256: str
+
+    def save(self, path: Path) -> None:
+        """Write everything as one ``.npz`` file, without pickles."""
+        with replacing_file(path) as temporary:
+            np.savez_compressed(temporary, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def load_probe(path: Path, corpus_folder: Path) -> ProbeData:
+    """Read probe data and check that it is written in the tokens of a corpus.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing or damaged, or belongs to another tokenizer.
+    LeakageError
+        If it holds a DS2 record.
+    """
+    try:
+        # Opened here: np.load leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = {field.name: content[field.name] for field in fields(ProbeData)}
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise BundleError(
+            f"'{path}' holds no probe data ({error}); make it with 'heartbert pretrain --probe'."
+        ) from error
+    names = {name: str(arrays[name]) for name in ("database", "tokenizer_sha256")}
+    data = ProbeData(**{**arrays, **names})
+    if data.tokenizer_sha256 != sha256_of(corpus_folder / TOKENIZER_FILE):
+        raise BundleError(
+            f"'{path}' was made with another tokenizer than that of the corpus; remove it and give --probe again."
+        )
+    if tests := sorted(set(data.records.tolist()) & set(MITDB_DS2)):
+        raise LeakageError(
+            f"'{path}' holds test record '{tests[0]}'; no checkpoint may be chosen on it. Remove the file."
+        )
+    return data
+
+
+def refuse_seen(data: ProbeData, corpus: Corpus) -> None:
+    """Refuse a probe that is scored on records the encoder is trained on.
+
+    Raises
+    ------
+    LeakageError
+        If a lead of such a record is among the training leads.
+    """
+    leads = corpus.leads
+    training = ~leads.held_out
+    trained_on = {*leads.subject_id[training], *leads.record[training & (leads.database == data.database)]}
+    scored = data.records[data.validation].tolist()
+    if seen := [name for name in scored if name in trained_on or person_of(data.database, name) in trained_on]:
+        raise LeakageError(
+            f"the probe is scored on record '{seen[0]}', whose person the encoder is trained on. Build the corpus with "
+            f"--held-out naming {', '.join(scored)}, or remove {PROBE_FILE} from it and train without --probe."
+        )
+
+
+def score_probe(data: ProbeData, model: PreTrainedModel, token_lengths: npt.NDArray[np.int64], *, layer: int) -> float:
+    """Return macro-F1 over N, S, V and F of the validation records.
+
+    Parameters
+    ----------
+    data : ProbeData
+    model : PreTrainedModel
+        Masked-language model; used in evaluation mode, and left in its own.
+    token_lengths : ndarray of int64, shape (n_vocabulary,)
+        Samples that each token covers.
+    layer : int
+        Encoder layer to read.
+    """
+    was_training = model.training
+    model.eval()
+    features = np.concatenate([
+        np.concatenate([_centred(_embed_beats(data, record, model, token_lengths, layer=layer)), rr], axis=1)
+        for record, rr in _records(data)
+    ])  # fmt: skip
+    model.train(was_training)
+    scored = np.repeat(data.validation, np.diff(data.beats))
+    found = _classify(features[~scored], data.labels[~scored], features[scored])
+    return macro_f1(data.labels[scored], found)
+
+
+def macro_f1(reference: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> float:
+    """Return the mean F1 of N, S, V and F over beats that are all found; a class without beats counts as 0."""
+    scores = []
+    for beat_class in _SCORED:
+        hits = np.sum((reference == beat_class) & (found == beat_class))
+        n_beats = np.sum(reference == beat_class) + np.sum(found == beat_class)
+        scores.append(2 * hits / n_beats if n_beats else 0.0)
+    return float(np.mean(scores))
+
+
+def _records(data: ProbeData) -> Iterator[tuple[int, Floats]]:
+    for record in range(data.records.size):
+        yield record, data.rr[data.beats[record] : data.beats[record + 1]]
+
+
+def _embed_beats(
+    data: ProbeData, record: int, model: PreTrainedModel, token_lengths: npt.NDArray[np.int64], *, layer: int
+) -> Floats:
+    """Embed one record's beats: (n_beats, n_parts * hidden_size)."""
+    of_record = slice(data.windows[record], data.windows[record + 1])
+    counts, first = data.counts[of_record], int(data.counts[: of_record.start].sum())
+    pieces = data.pieces[first : first + counts.sum()].astype(np.int64)
+    usable = data.usable[first : first + counts.sum()]
+    tokens = arrange(pieces, counts, token_lengths, max_tokens=max_tokens_of(model))
+    tokens.attention_mask[tokens.offsets[..., 1] > tokens.offsets[..., 0]] = usable
+    embedded = embed(model.base_model, tokens, layer=layer)
+    stops = np.cumsum(token_lengths[pieces])
+    starts = stops - token_lengths[pieces]
+    pooler = IntervalPooler(0)
+    pooler.add(starts[usable], stops[usable], embedded.inner[usable])
+    beats = slice(data.beats[record], data.beats[record + 1])
+    pooled = pooler.mean(data.starts[beats], data.stops[beats])
+    return pooled.reshape(pooled.shape[0], -1)
+
+
+def _centred(embeddings: Floats) -> Floats:
+    """Return the difference of each beat from the record's usual one: a person's own shape is no class."""
+    return np.asarray(embeddings - np.median(embeddings, axis=0), dtype=np.float32)
+
+
+def _classify(features: Floats, labels: npt.NDArray[np.int64], wanted: Floats) -> npt.NDArray[np.int64]:
+    """Fit weighted ridge regression of the classes' indicators, and return the class of each wanted beat."""
+    n_of_class = np.bincount(labels, minlength=len(AamiClass))
+    # A handful of beats with all the weight would be learnt by heart.
+    weights = (n_of_class.max() / np.maximum(n_of_class, 20)) ** _CLASS_BALANCE
+    weight = torch.from_numpy(weights[labels])[:, None]
+    known, asked = torch.from_numpy(features).double(), torch.from_numpy(wanted).double()
+    mean, scale = known.mean(dim=0), known.std(dim=0) + 1e-6
+    known, asked = (known - mean) / scale, (asked - mean) / scale
+    targets = torch.nn.functional.one_hot(torch.from_numpy(labels), len(AamiClass)).double()
+    offset = (weight * targets).sum(dim=0) / weight.sum()
+    penalty = _RIDGE * float(weight.sum()) * torch.eye(known.shape[1], dtype=torch.float64)
+    solved = torch.linalg.solve(known.T @ (weight * known) + penalty, known.T @ (weight * (targets - offset)))
+    return np.asarray((asked @ solved + offset).argmax(dim=1).numpy())
