@@ -96,8 +96,8 @@ def joined_processes(device: str = "cpu") -> Iterator[Processes]:
     try:
         control = distributed.new_group(backend="gloo") if device == "cuda" else None
         yield Processes(distributed.get_rank(), n, own, control)
-        # All leave together, and gloo's thread gets the time to let go of the last numbers: one process that left at
-        # once was seen to wait for ever, once in three runs on a busy machine.
+        # All leave together, after a pause: without it one process of two once waited for ever here, in one of two runs
+        # on a busy machine. The cause is not known; the guess is gloo's thread still holding the last numbers.
         distributed.barrier(group=control)
         time.sleep(_SECONDS_TO_SETTLE)
     finally:
