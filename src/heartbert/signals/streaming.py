@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -102,8 +103,15 @@ def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int, first
         skip = start - margin_out - origin * up
         resampled = resample_padded(raw, ratio)[skip : skip + stop - start + 2 * margin_out]
         filtered = band.apply_padded(resampled)
-        inputs = ((np.arange(start - context, stop + context) - origin * up) * down / up).astype(np.int64)
-        yield Block(start, stop, context, filtered, codes[inputs])
+        first_out = start - context - origin * up
+        yield Block(start, stop, context, filtered, _codes_at(codes, first_out, filtered.size, 1 / ratio))
+
+
+def _codes_at(codes: npt.NDArray[np.uint8], first: int, n_samples: int, step: Fraction) -> npt.NDArray[np.uint8]:
+    """Give samples ``first``, ``first + 1``, ... of the resampled signal the code of the input sample before them."""
+    if not codes.any():
+        return np.zeros(n_samples, dtype=np.uint8)
+    return codes[np.arange(first, first + n_samples) * step.numerator // step.denominator]
 
 
 def _read_extended(
