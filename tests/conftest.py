@@ -112,3 +112,15 @@ def data_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("HEARTBERT_DATA names no folder of unpacked recordings")
     return Path(folder)
+
+
+@pytest.fixture
+def real_database(data_folder: Path) -> Callable[[str], Path]:
+    """Return a function that gives the folder of a real database, or skips."""
+
+    def find(name: str) -> Path:
+        if not (data_folder / name).is_dir():
+            pytest.skip(f"{name} is not unpacked in the folder that HEARTBERT_DATA names")
+        return data_folder / name
+
+    return find

@@ -1,5 +1,6 @@
 """One table of labels whatever the files look like."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -207,9 +208,9 @@ def test_labels_of_slpdb_are_all_scored_epochs(data_folder: Path) -> None:
 
 
 @pytest.mark.data
-def test_labels_of_the_challenge_are_the_published_counts(data_folder: Path) -> None:
+def test_labels_of_the_challenge_are_the_published_counts(real_database: Callable[[str], Path]) -> None:
     """Those of REFERENCE-v3.csv."""
-    counts = labels(open_folder(data_folder / "cinc2017")).groupby("label")["count"].sum().to_dict()
+    counts = labels(open_folder(real_database("cinc2017"))).groupby("label")["count"].sum().to_dict()
 
     assert counts == {"N": 5076, "A": 758, "O": 2415, "~": 279}
 

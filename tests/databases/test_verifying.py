@@ -1,6 +1,7 @@
 """Whether a folder is whole is told file by file."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,8 +139,8 @@ def test_verify_says_what_it_needs(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.data
-def test_verify_real_recordings(data_folder: Path) -> None:
+def test_verify_real_recordings(real_database: Callable[[str], Path]) -> None:
     """Signals and annotations are those of PhysioNet; those without a list agree with their headers."""
-    assert verify(data_folder / "mitdb", only="*.dat").n_good == 48
-    assert verify(data_folder / "mitdb", only="*.atr").n_listed == 49 + 23
-    assert verify(data_folder / "qtdb").is_good
+    assert verify(real_database("mitdb"), only="*.dat").n_good == 48
+    assert verify(real_database("mitdb"), only="*.atr").n_listed == 49 + 23
+    assert verify(real_database("qtdb")).is_good
