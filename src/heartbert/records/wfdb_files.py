@@ -13,7 +13,7 @@ from heartbert.records.record import ArraySource, Channel, Record, SampleSource,
 from heartbert.records.units import Delivery, deliver
 from heartbert.records.wfdb_header import FIXED_FORMATS, NO_FILE, SignalLine, WfdbHeader, read_header
 from heartbert.records.wfdb_library import wfdb
-from heartbert.records.wfdb_samples import DIRECT_FORMATS, DirectSource
+from heartbert.records.wfdb_samples import DIRECT_FORMATS, DirectSource, FrameLayout
 
 # Bytes per sample of the formats in which every sample has its own bytes, see signal(5).
 _BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2}
@@ -67,14 +67,11 @@ class SignalFileSource:
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Return samples ``start <= index < stop`` as float32; missing ones are NaN."""
-        signal = np.full(max(stop - start, 0), np.nan, dtype=np.float32)
-        first = start // self.samples_per_frame + self.skew_frames
-        last = min(-(-stop // self.samples_per_frame) + self.skew_frames, self.n_frames)
-        if signal.size and first < last:
-            stored = _read_frames(self.record_path, self.number, first, last)
-            stored = stored[start % self.samples_per_frame :][: signal.size]
-            signal[: stored.size] = as_samples(stored, self.factor)
-        return signal
+        layout = FrameLayout(self.samples_per_frame, self.n_frames, self.skew_frames)
+        return layout.read(start, stop, self._frames)
+
+    def _frames(self, first: int, last: int) -> npt.NDArray[np.float32]:
+        return as_samples(_read_frames(self.record_path, self.number, first, last), self.factor)
 
 
 @dataclass(frozen=True)

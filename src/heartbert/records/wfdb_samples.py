@@ -4,6 +4,7 @@
 all of PhysioNet is stored in these two formats; the others are read through `wfdb`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,27 @@ from heartbert.records.record import as_samples
 # Stored value that means "no sample", by format; see signal(5).
 _MISSING = {"16": -(1 << 15), "212": -(1 << 11)}
 DIRECT_FORMATS = frozenset(_MISSING)
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """Where the samples of one signal lie among the frames of its file."""
+
+    samples_per_frame: int
+    n_frames: int
+    skew_frames: int
+
+    def read(
+        self, start: int, stop: int, frames: Callable[[int, int], npt.NDArray[np.float32]]
+    ) -> npt.NDArray[np.float32]:
+        """Return samples ``start <= index < stop``, NaN where no frame is; `frames` reads from one frame to another."""
+        signal = np.full(max(stop - start, 0), np.nan, dtype=np.float32)
+        first = start // self.samples_per_frame + self.skew_frames
+        last = min(-(-stop // self.samples_per_frame) + self.skew_frames, self.n_frames)
+        if signal.size and first < last:
+            inside = frames(first, last)[start % self.samples_per_frame :][: signal.size]
+            signal[: inside.size] = inside
+        return signal
 
 
 @dataclass(frozen=True)
@@ -60,13 +82,8 @@ class DirectSource:
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Return samples ``start <= index < stop`` as float32; missing ones are NaN."""
-        signal = np.full(max(stop - start, 0), np.nan, dtype=np.float32)
-        first = start // self.samples_per_frame + self.skew_frames
-        last = min(-(-stop // self.samples_per_frame) + self.skew_frames, self.n_frames)
-        if signal.size and first < last:
-            inside = self._frames(first, last)[start % self.samples_per_frame :][: signal.size]
-            signal[: inside.size] = inside
-        return signal
+        layout = FrameLayout(self.samples_per_frame, self.n_frames, self.skew_frames)
+        return layout.read(start, stop, self._frames)
 
     def _frames(self, first: int, last: int) -> npt.NDArray[np.float32]:
         """Return this signal's samples in some frames."""
