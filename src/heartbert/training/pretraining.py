@@ -21,7 +21,7 @@ import math
 import platform
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
-from heartbert.embeddings.embed import autocast
-from heartbert.embeddings.encoder import build_encoder, masked_logits
+from heartbert.embeddings.encoder import build_encoder
 from heartbert.errors import ConfigError
 from heartbert.files import replacing_file, sha256_of
 from heartbert.progress import Progress, no_progress
@@ -56,9 +55,11 @@ from heartbert.training.checkpoints import (
 )
 from heartbert.training.config import Config
 from heartbert.training.corpus import open_corpus
+from heartbert.training.loss import RestoredLoss, restored_loss
 from heartbert.training.loss_plot import PLOT_FILE, draw_losses
 from heartbert.training.masking import masking_of
 from heartbert.training.optimizing import build_optimizer, learning_rate_share
+from heartbert.training.pace import Pace, duration
 from heartbert.training.probe import ProbeData, refuse_seen, score_probe
 from heartbert.training.processes import Processes
 
@@ -70,30 +71,6 @@ _SECONDS_PER_CHECKPOINT = 300.0
 _SECONDS_PER_PROGRESS = 0.5
 # A probe never takes more than about this share of the time.
 _PROBE_SHARE = 0.1
-
-
-@dataclass
-class _Pace:
-    """When things were last done in this call of `run`, in seconds of the monotonic clock."""
-
-    max_minutes: float | None
-    first_step: int
-    step_logged: int
-    started: float = field(default_factory=time.monotonic)
-    logged: float = field(default_factory=time.monotonic)
-    saved: float = field(default_factory=time.monotonic)
-    probed: float = field(default_factory=time.monotonic)
-    told: float = 0.0
-    probe_took: float = 0.0
-
-    def minutes_over(self) -> bool:
-        return self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60
-
-    def seconds_left(self, step: int, n_steps: int) -> float:
-        """Estimate the time to the last step or to the end of the time given, whichever is sooner."""
-        passed = time.monotonic() - self.started
-        left = passed / max(1, step - self.first_step) * (n_steps - step)
-        return left if self.max_minutes is None else max(0.0, min(left, self.max_minutes * 60 - passed))
 
 
 class Pretraining:
@@ -160,7 +137,7 @@ class Pretraining:
         if processes.writes:
             cut_log(folder, self.state.step)
             remove_unfinished(folder)
-        self._restored_loss: nn.Module = _RestoredLoss(self.model)
+        self._restored_loss: nn.Module = RestoredLoss(self.model)
         if processes.n > 1:
             # Buffers are constants, the same everywhere; torch 2.13 has renamed the setting.
             known = inspect.signature(DistributedDataParallel).parameters
@@ -219,7 +196,7 @@ class Pretraining:
             If the loss is no longer a number; the last checkpoint stays.
         """
         self._count_baselines(progress)
-        pace = _Pace(max_minutes, self.step, self.step)
+        pace = Pace(max_minutes, self.step, self.step)
         before = self.state.seconds
         losses: list[torch.Tensor] = []
         while not self.finished:
@@ -251,7 +228,7 @@ class Pretraining:
         with torch.no_grad():
             for batch in self._validation:
                 # Not through DistributedDataParallel: processes may have different numbers of batches.
-                loss = _restored_loss(self.model, *batch.tensors(self.processes.device))
+                loss = restored_loss(self.model, *batch.tensors(self.processes.device))
                 total, n_hidden = total + float(loss), n_hidden + batch.n_hidden
         self.model.train()
         total, n_total = self.processes.sum(total, n_hidden)
@@ -304,7 +281,7 @@ class Pretraining:
         with replacing_file(self.folder / BASELINES_FILE) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
-    def _wishes(self, pace: _Pace) -> tuple[bool, bool, bool]:
+    def _wishes(self, pace: Pace) -> tuple[bool, bool, bool]:
         """Say whether to stop after this step, to write a checkpoint, and to probe."""
         now = time.monotonic()
         every = max(self.config.pretraining.probe_every_minutes * 60, pace.probe_took / _PROBE_SHARE)
@@ -341,7 +318,7 @@ class Pretraining:
             return nullcontext()
         return self._restored_loss.no_sync()  # type: ignore[return-value]
 
-    def _check(self, losses: list[torch.Tensor], pace: _Pace, *, probing: bool, regular: bool) -> None:
+    def _check(self, losses: list[torch.Tensor], pace: Pace, *, probing: bool, regular: bool) -> None:
         """Measure, log, and remember the best weights; only regular checks count for the patience."""
         training_loss = self._training_loss(losses)
         losses.clear()
@@ -374,7 +351,7 @@ class Pretraining:
             )
         return total
 
-    def _score_probe(self, pace: _Pace) -> float | None:
+    def _score_probe(self, pace: Pace) -> float | None:
         if self._probe is None:
             return None
         started = time.monotonic()
@@ -383,7 +360,7 @@ class Pretraining:
         pace.probe_took = pace.probed - started
         return score
 
-    def _row(self, training_loss: float, validation_loss: float, score: float | None, pace: _Pace) -> Row:
+    def _row(self, training_loss: float, validation_loss: float, score: float | None, pace: Pace) -> Row:
         tokens_per_step = self.config.pretraining.rows_per_step * self.config.encoder.max_tokens
         seconds = max(time.monotonic() - pace.logged, 1e-9)
         row: Row = {
@@ -399,7 +376,7 @@ class Pretraining:
         }
         return row if score is None else {**row, "probe_macro_f1": round(score, 4)}
 
-    def _save(self, losses: list[torch.Tensor], pace: _Pace) -> None:
+    def _save(self, losses: list[torch.Tensor], pace: Pace) -> None:
         """Write checkpoint and plot, after every process has agreed that the loss is a number."""
         self._training_loss(losses)
         pace.saved = time.monotonic()
@@ -407,51 +384,17 @@ class Pretraining:
             save_checkpoint(self.folder, self.model, self._optimizer, self.state, settings=self._settings)
             draw_losses(read_log(self.folder), self.baselines, self.folder / PLOT_FILE)
 
-    def _tell(self, losses: list[torch.Tensor], pace: _Pace, progress: Progress) -> None:
+    def _tell(self, losses: list[torch.Tensor], pace: Pace, progress: Progress) -> None:
         pace.told = time.monotonic()
         tokens = (self.step - pace.first_step) * self.config.pretraining.rows_per_step * self.config.encoder.max_tokens
         loss = f", loss {float(losses[-1]) * self.processes.n:.2f}" if losses else ""
         speed = tokens / max(pace.told - pace.started, 1e-9)
-        left = _duration(pace.seconds_left(self.step, self.n_steps))
+        left = duration(pace.seconds_left(self.step, self.n_steps))
         line = f"step {self.step:,} of {self.n_steps:,}{loss}, {speed:,.0f} tokens/s, {left} left"
         progress(line, self.step / self.n_steps)
-
-
-class _RestoredLoss(nn.Module):
-    """The model as one module whose result is the loss, as DistributedDataParallel needs it."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, shown: torch.Tensor, positions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return _restored_loss(self.model, shown, positions, targets)
-
-
-def _restored_loss(
-    model: PreTrainedModel, shown: torch.Tensor, positions: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
-    """Cross-entropy in nats, summed over hidden tokens; the head sees hidden positions only."""
-    with autocast(shown.device):
-        hidden = model.base_model(input_ids=shown).last_hidden_state.flatten(0, 1)  # (n_rows * n_tokens, hidden_size)
-        logits = masked_logits(model, hidden[positions])  # (n_hidden, n_vocabulary)
-    return nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
 
 
 def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
-
-
-def _duration(seconds: float) -> str:
-    """Write a time roughly.
-
-    >>> _duration(50), _duration(600), _duration(30_000), _duration(300_000)
-    ('50 s', '10 min', '8.3 h', '3.5 days')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
