@@ -1,11 +1,12 @@
-"""Files that are either complete or absent: write beside the target, then rename."""
+"""Files that are either complete or absent: write beside the target, then rename; and where the shipped ones are."""
 
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from importlib import resources
 from pathlib import Path
 
 
@@ -60,3 +61,8 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits, read in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def shipped_bundle() -> AbstractContextManager[Path]:
+    """Give the folder of the bundle that ships with heartbert, for as long as the context lasts."""
+    return resources.as_file(resources.files("heartbert").joinpath("bundles", "small"))

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,7 @@ from heartbert.analysis import Analysis, Embeddings
 from heartbert.bundle import Bundle, load_bundle
 from heartbert.embeddings.embed import IntervalPooler, TokenEmbeddings, embed, pool_windows
 from heartbert.errors import BundleError, SignalTooShortError
+from heartbert.files import shipped_bundle
 from heartbert.predictions.heartbeats import HeartbeatClassifier, HeartbeatHead, beat_intervals
 from heartbert.predictions.labels import BeatPredictions
 from heartbert.progress import Progress, no_progress
@@ -83,7 +83,7 @@ class HeartBert:
         """
         if folder is not None:
             return cls(load_bundle(Path(folder)))
-        with resources.as_file(resources.files("heartbert").joinpath("bundles", "small")) as shipped:
+        with shipped_bundle() as shipped:
             return cls(load_bundle(shipped))
 
     def embed(

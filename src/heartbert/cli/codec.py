@@ -1,7 +1,6 @@
 """The command line: `heartbert text`, `decode` and `codec-report`, the codec alone."""
 
 from contextlib import AbstractContextManager, nullcontext
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 from heartbert.cli.analyze import BundlePath, FsHz, LeadName, RecordPath, UnitName
 from heartbert.cli.printing import print_table, stage_progress
 from heartbert.cli.train import Excluded, Settings, read_names
+from heartbert.files import shipped_bundle
 
 if TYPE_CHECKING:
     from heartbert.results.codec_text import TextFacts
@@ -130,7 +130,7 @@ def _bundle_folder(bundle: Path | None) -> AbstractContextManager[Path]:
     """Give the folder of a bundle, by default the one that ships with heartbert."""
     if bundle is not None:
         return nullcontext(bundle)
-    return resources.as_file(resources.files("heartbert").joinpath("bundles", "small"))
+    return shipped_bundle()
 
 
 def _text_rows(facts: "TextFacts") -> list[tuple[str, str]]:
