@@ -26,19 +26,26 @@ def read_result(name: str) -> dict[str, Any]:
 
 def heartbeats_table() -> str:
     """Return the scores on the validation records, one row a method."""
-    result = read_result("heartbeats-validation.json")
     columns = {"macro_f1": "macro-F1", "f1_S": "F1 S", "f1_V": "F1 V", "f1_F": "F1 F", "accuracy": "accuracy"}
-    lines = ["| | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns)]
+    return _scores_table(read_result("heartbeats-validation.json"), "", columns)
+
+
+def codec_downstream_table() -> str:
+    """Return what codecs cost a classifier of decoded waveforms."""
+    columns = {"macro_f1": "macro-F1", "f1_S": "F1 S", "f1_V": "F1 V", "accuracy": "accuracy"}
+    return _scores_table(read_result("codec-downstream.json"), "waveforms through", columns)
+
+
+def _scores_table(result: dict[str, Any], first: str, columns: dict[str, str]) -> str:
+    lines = [f"| {first} | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns)]
     for name, scores in result["rows"].items():
-        cells = [_interval(scores[column]) for column in columns]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    records = ", ".join(result["validation_records"])
-    origin = (
+        lines.append(f"| {name} | " + " | ".join(_interval(scores[column]) for column in columns) + " |")
+    note = (
         f"MIT-BIH Arrhythmia, one lead, DS1 only: trained on {result['n_training_records']} records, validated on "
-        f"{records}. Mean (lowest-highest) over {result['n_seeds']} seeds. "
-        f"Commit {result['commit']}, {result['machine']}."
+        f"{', '.join(result['validation_records'])}. Mean (lowest-highest) over {result['n_seeds']} seeds. "
+        f"{_origin(result)}"
     )
-    return "\n".join([*lines, "", origin])
+    return "\n".join([*lines, "", note])
 
 
 def analyze_table() -> str:
@@ -50,7 +57,7 @@ def analyze_table() -> str:
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     origin = (
         f"One thread, all result files written; {result['seconds_per_lead_hour']:.1f} s a lead-hour (median over "
-        f"half-hour records). Commit {result['commit']}, {result['machine']}."
+        f"half-hour records). {_origin(result)}"
     )
     return "\n".join([*lines, "", origin])
 
@@ -154,21 +161,6 @@ def vocabularies_table() -> str:
             f"| {row['tokens_per_second']:.1f} | {row['rare_share']:.1%} | {row['bits_per_sample']:.2f} |"
         )
     return "\n".join([*lines, "", f"On {database}. {_origin(result)}"])
-
-
-def codec_downstream_table() -> str:
-    """Return what codecs cost a classifier of decoded waveforms."""
-    result = read_result("codec-downstream.json")
-    columns = {"macro_f1": "macro-F1", "f1_S": "F1 S", "f1_V": "F1 V", "accuracy": "accuracy"}
-    lines = ["| waveforms through | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns)]
-    for name, scores in result["rows"].items():
-        lines.append(f"| {name} | " + " | ".join(_interval(scores[column]) for column in columns) + " |")
-    note = (
-        f"MIT-BIH Arrhythmia DS1: trained on {result['n_training_records']} records, validated on "
-        f"{', '.join(result['validation_records'])}. Mean (lowest-highest) over {result['n_seeds']} seeds. "
-        f"{_origin(result)}"
-    )
-    return "\n".join([*lines, "", note])
 
 
 def speed_table() -> str:
