@@ -363,6 +363,21 @@ def test_merges_are_learnt_from_as_many_samples_as_the_settings_allow(
     assert given == [(8 * 360, [360] * 8)]  # every tenth of 80 windows
 
 
+def test_settings_choose_the_quantiser_and_bound_the_tokens(records: Path, tmp_path: Path, config: Config) -> None:
+    """Comparisons of codecs through encoders rest on these two settings."""
+    bounded = replace(
+        config,
+        codebook=replace(config.codebook, method="uniform"),
+        tokenizer=replace(config.tokenizer, max_token_samples=3),
+    )
+
+    build_corpus(plan_corpus([records]), tmp_path / "corpus", bounded)
+
+    steps = np.diff(load_preprocessing(tmp_path / "corpus").codebook.thresholds)
+    assert np.allclose(steps, 1 / config.codebook.n_levels, atol=1e-6)
+    assert load_tokenizer(tmp_path / "corpus").token_lengths.max() == 3
+
+
 def test_progress_names_the_stages_with_recordings_and_shards(records: Path, tmp_path: Path, config: Config) -> None:
     """Large corpora take hours."""
     told: list[tuple[str, float]] = []

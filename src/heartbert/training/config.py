@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from heartbert.errors import ConfigError
+from heartbert.levels import Method
 from heartbert.signals.scaling import ScalingMethod
 
 EncoderFamily = Literal["roberta", "modernbert"]
@@ -35,7 +36,9 @@ class CodebookConfig:
     """Stage 3, levels."""
 
     n_levels: int
-    """Number of Lloyd-Max levels, 2 to 256."""
+    """Number of levels, 2 to 256."""
+    method: Method
+    """How thresholds and values are fitted; "lloyd-max" has the least squared error."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class TokenizerConfig:
     """Samples at 360 Hz of a text, at most 4000."""
     n_tokens: int
     """Vocabulary size, special tokens and letters included."""
+    max_token_samples: int
+    """Samples at 360 Hz that a token covers at most; with `window_samples` there is no further bound."""
     training_samples: int
     """Samples that merges are learnt from at most; evenly spread over the corpus."""
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from heartbert.databases import DATABASES, Database, open_folder
 from heartbert.errors import ConfigError, RecordFormatError
 from heartbert.files import replacing_file, replacing_folder, sha256_of
-from heartbert.levels import N_BINS, fit_lloyd_max
+from heartbert.levels import N_BINS, fit_codebook
 from heartbert.preprocessing import PREPROCESSOR_FILE
 from heartbert.progress import Progress, no_progress
 from heartbert.tokens import TOKENIZER_FILE, Tokenizer, load_tokenizer, train_on_levels
@@ -208,7 +208,7 @@ class _Build:
         self._fit_folder = self.working / f"fit-{self._digest()}"
         if self._fit_folder.is_dir():
             return
-        codebook = fit_lloyd_max(self._counts, self.config.codebook.n_levels)
+        codebook = fit_codebook(self._counts, self.config.codebook.n_levels, self.config.codebook.method)
         with replacing_folder(self._fit_folder) as fitting:
             replace(signal_path(self.config), codebook=codebook).save(fitting)
             self._fit_tokenizer(levels_of_bins(codebook), progress).save(fitting)
@@ -279,7 +279,11 @@ class _Build:
                 n_windows += len(starts)
         lengths = np.array([window.size for window in chosen])
         return train_on_levels(
-            np.concatenate(chosen), lengths, n_levels=self.config.codebook.n_levels, n_tokens=settings.n_tokens
+            np.concatenate(chosen),
+            lengths,
+            n_levels=self.config.codebook.n_levels,
+            n_tokens=settings.n_tokens,
+            max_token_samples=settings.max_token_samples,
         )
 
     def _leads(self) -> Iterator[Lead]:
