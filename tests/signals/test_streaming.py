@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heartbert.records.record import ArraySource, Channel, SampleSource
+from heartbert.signals import streaming
 from heartbert.signals.filtering import BandPass
 from heartbert.signals.resampling import resample
-from heartbert.signals.streaming import Block, stream_blocks, value_range
+from heartbert.signals.streaming import Block, MeasuredChannel, stream_blocks
 
 BAND = BandPass(0.5, 40.0)
 RATES = [100.0, 128.0, 250.0, 257.3, 1000 / 3, 360.0, 500.0]
@@ -150,15 +151,33 @@ def test_reads_stay_bounded_however_long_the_lead_is() -> None:
     assert max(sources[0].reads) == max(sources[1].reads) < 250 * 35
 
 
-def test_value_range_ignores_gaps() -> None:
+def test_first_hour_is_decoded_once_and_the_rest_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept in memory changes nothing but the time."""
+    monkeypatch.setattr(streaming, "_KEPT_S", 60.0)
+    source = WatchedSource(_wander(250 * 100))
+    channel = _lead(source.values, 250.0, source)
+
+    partly_kept = _join(list(stream_blocks(channel, BAND, block_samples=3600)))
+    n_read = sum(source.reads)
+    monkeypatch.setattr(streaming, "_KEPT_S", 100.0)
+    source.reads.clear()
+    kept = _join(list(stream_blocks(channel, BAND, block_samples=3600)))
+
+    assert np.array_equal(partly_kept[0], kept[0])
+    assert sum(source.reads) == source.values.size < n_read
+
+
+def test_range_of_a_channel_ignores_gaps() -> None:
     """The rails of a converter are recognised by the extreme values of the recording."""
     lead = np.array([np.nan, 3, -1, np.inf, 2], dtype=np.float32)
 
-    found = value_range(_lead(lead, 250.0), 2)
+    measured = MeasuredChannel(_lead(lead, 250.0), 2)
 
-    assert found == (-1.0, 3.0)
+    assert (measured.low, measured.high) == (-1.0, 3.0)
 
 
-def test_value_range_of_nothing_is_zero() -> None:
+def test_range_of_nothing_is_zero() -> None:
     """An all-missing channel has no extreme values."""
-    assert value_range(_lead(np.full(5, np.nan, dtype=np.float32), 250.0), 2) == (0.0, 0.0)
+    measured = MeasuredChannel(_lead(np.full(5, np.nan, dtype=np.float32), 250.0), 2)
+
+    assert (measured.low, measured.high) == (0.0, 0.0)

@@ -19,6 +19,8 @@ CONTEXT_S = 5.0
 # Longest gap in seconds that a straight line bridges. Both ends of a longer one need not lie in the same block's
 # context, so there each end is held: a scorable sample is filtered alike in every block.
 _LONGEST_BRIDGED_S = CONTEXT_S
+# Seconds that the pass for the range keeps: an hour is decoded once, and memory stays bounded.
+_KEPT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,44 @@ class Block:
         return self.codes[self.context_samples : self.context_samples + self.stop - self.start]
 
 
-def value_range(channel: Channel, block_samples: int) -> tuple[float, float]:
-    """Return lowest and highest finite sample of a channel, read in blocks; (0, 0) if there is none."""
-    low, high = np.inf, -np.inf
-    for start in range(0, channel.n_samples, block_samples):
-        signal = channel.read(start, start + block_samples)
-        signal = signal[np.isfinite(signal)]
-        if signal.size:
-            low, high = min(low, float(signal.min())), max(high, float(signal.max()))
-    return (low, high) if low <= high else (0.0, 0.0)
+class MeasuredChannel:
+    """A channel after a first pass over it: its range is known, and its first hour is not decoded again.
+
+    Parameters
+    ----------
+    channel : Channel
+    part_samples : int
+        Samples read at a time.
+
+    Attributes
+    ----------
+    low, high : float
+        Lowest and highest finite sample; 0 if there is none.
+    """
+
+    def __init__(self, channel: Channel, part_samples: int) -> None:
+        self.channel = channel
+        self._kept = np.empty(min(channel.n_samples, math.ceil(_KEPT_S * channel.fs)), dtype=np.float32)
+        low, high = np.inf, -np.inf
+        for start in range(0, channel.n_samples, part_samples):
+            signal = channel.read(start, min(start + part_samples, channel.n_samples))
+            self._kept[start : start + part_samples] = signal[: max(0, self._kept.size - start)]
+            lowest, highest = _finite_range(signal)
+            low, high = min(low, lowest), max(high, highest)
+        self.low, self.high = (low, high) if low <= high else (0.0, 0.0)
+
+    def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Return samples ``start <= index < stop``; not to be changed in place."""
+        return self._kept[start:stop] if stop <= self._kept.size else self.channel.read(start, stop)
+
+
+def _finite_range(signal: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Return lowest and highest finite sample; infinities in the wrong order if there is none."""
+    low, high = float(signal.min(initial=np.inf)), float(signal.max(initial=-np.inf))
+    if math.isfinite(low) and math.isfinite(high):  # a missing sample would have shown
+        return low, high
+    finite = signal[np.isfinite(signal)]
+    return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
 
 def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int, first: int = 0) -> Iterator[Block]:
@@ -89,7 +120,7 @@ def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int, first
     n_out = n_resampled(channel.n_samples, ratio)
     if first * block_samples >= n_out:
         return
-    low, high = value_range(channel, block_samples)
+    measured = MeasuredChannel(channel, block_samples)
     context = round(CONTEXT_S * TARGET_FS)
     margin_out = context + band.margin_samples
     up, down = ratio.numerator, ratio.denominator
@@ -99,7 +130,7 @@ def stream_blocks(channel: Channel, band: BandPass, *, block_samples: int, first
         # The first sample read lies on both sampling grids: input `origin * down` is output `origin * up`.
         origin = (start - margin_out) // up - -(-margin_in // down)
         last_in = math.ceil((stop + margin_out) / ratio) + margin_in
-        raw, codes = _read_extended(channel, origin * down, last_in, low=low, high=high)
+        raw, codes = _read_extended(measured, origin * down, last_in)
         skip = start - margin_out - origin * up
         resampled = resample_padded(raw, ratio)[skip : skip + stop - start + 2 * margin_out]
         filtered = band.apply_padded(resampled)
@@ -115,18 +146,18 @@ def _codes_at(codes: npt.NDArray[np.uint8], first: int, n_samples: int, step: Fr
 
 
 def _read_extended(
-    channel: Channel, start: int, stop: int, *, low: float, high: float
+    measured: MeasuredChannel, start: int, stop: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Read samples, beyond both ends by odd reflection, with gaps filled, and the code of each sample."""
-    n_samples = channel.n_samples
+    n_samples, fs = measured.channel.n_samples, measured.channel.fs
     # Read as much inside the channel as reflection at either end will need.
     inside_start = max(0, min(start, n_samples - 1 - max(stop - n_samples + 1, 0)))
     inside_stop = min(n_samples, max(stop, -start + 1))
-    raw = channel.read(inside_start, inside_stop)
-    codes = find_unscorable(raw, channel.fs, low=low, high=high)
-    widened = spread(codes == 1, round(SPREAD_S * channel.fs))
+    raw = measured.read(inside_start, inside_stop)
+    codes = find_unscorable(raw, fs, low=measured.low, high=measured.high)
+    widened = spread(codes == 1, round(SPREAD_S * fs))
     codes[widened & (codes == 0)] = 1
-    signal = _fill_gaps(raw, round(_LONGEST_BRIDGED_S * channel.fs))
+    signal = _fill_gaps(raw, round(_LONGEST_BRIDGED_S * fs))
     before, after = max(0, inside_start - start), max(0, stop - inside_stop)
     if signal.size > 1:
         signal = np.pad(signal, (before, after), mode="reflect", reflect_type="odd")
