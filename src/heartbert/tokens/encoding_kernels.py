@@ -10,7 +10,8 @@ H. van Antwerpen, A. Neubeck, "So many tokens, so little time: Introducing a fas
 tokenizer", GitHub blog, 2024. M. Berglund, B. van der Merwe, "Formalizing BPE Tokenization", 2023.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -40,6 +41,15 @@ _PAIR_BITS, _KEPT_BITS, _ANSWER_BITS = 2 * _BITS, 25, 7
 _N_REMEMBERED = 1 << (_PAIR_BITS - _KEPT_BITS)
 _SCRAMBLING, _PAIR = np.uint64(0x9E3779B97F5), np.uint64((1 << _PAIR_BITS) - 1)
 _KEPT, _ANSWER = np.uint64((1 << _KEPT_BITS) - 1), np.uint32((1 << _ANSWER_BITS) - 1)
+
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def _compiled(function: _Function) -> _Function:
+    """Compile a loop that makes no array, without numba's counting of references: 15 % faster."""
+    compile_loop: Callable[[_Function], _Function] = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
+    return compile_loop(function)
 
 
 class Tables(NamedTuple):
@@ -85,8 +95,7 @@ def encode_windows(
     return int(_encode_windows(tables, levels, window_lengths, out, leads_on))
 
 
-# Without numba's counting of references (`_nrt`) the loops are 15 % faster; nothing here makes an array.
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@_compiled
 def _encode_windows(
     tables: Tables,
     levels: npt.NDArray[np.uint8],
@@ -123,7 +132,7 @@ def _encode_windows(
     return n_found
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@_compiled
 def _longest_piece(
     nodes: npt.NDArray[np.int64], levels: npt.NDArray[np.uint8], place: int, stop: int
 ) -> int:  # pragma: no cover - compiled
@@ -140,7 +149,7 @@ def _longest_piece(
     return int(found >> _LEVEL_BITS)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@_compiled
 def _fitting(
     pieces: npt.NDArray[np.int32],
     merges: npt.NDArray[np.int64],
@@ -176,7 +185,7 @@ def _fitting(
     return piece
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@_compiled
 def fit(
     pieces: npt.NDArray[np.int32], merges: npt.NDArray[np.int64], first: int, second: int, limit: int
 ) -> bool:  # pragma: no cover - compiled
@@ -199,7 +208,7 @@ def fit(
             return True
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@_compiled
 def _product(merges: npt.NDArray[np.int64], first: int, second: int) -> int:  # pragma: no cover - compiled
     """Look up what a pair merges to; a number above all pieces if to nothing."""
     pair = int(np.int64(first) << _BITS | np.int64(second))
@@ -209,7 +218,7 @@ def _product(merges: npt.NDArray[np.int64], first: int, second: int) -> int:  # 
     return int(merges[slot] & _NO_PIECE)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@_compiled
 def _hash(pair: int) -> int:  # pragma: no cover - compiled
     return int(np.int64((np.uint64(pair) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)))
 
