@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from heartbert.embeddings.encoder import build_encoder
 from heartbert.files import replacing_file
@@ -216,6 +218,22 @@ def gather(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw the score of every variant with the range over its seeds, the reference as a line."""
+    figure = Figure(figsize=(7.5, 0.28 * len(rows) + 0.9), layout="constrained")
+    axes = figure.subplots()
+    scores = [row["macro_f1"] for row in rows]
+    ends = [[score["mean"] - score["low"] for score in scores], [score["high"] - score["mean"] for score in scores]]
+    places = range(len(rows))
+    axes.errorbar([score["mean"] for score in scores], places, xerr=ends, fmt="o", color="#3060a0", markersize=4)
+    axes.axvline(scores[0]["mean"], color="#909090", linewidth=0.8)
+    axes.set_yticks(places, [f"{row['question']}: {row['name']}" for row in rows], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("macro-F1 of the probe; mean and range over seeds")
+    with replacing_file(path) as temporary, plt.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
 def main() -> None:
     """Parse the command line, train what is missing, store."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -238,6 +256,7 @@ def main() -> None:
     stored = {**origin, "n_seeds": arguments.seeds, "common": COMMON, "minutes_per_record": PROBE_MINUTES}
     with replacing_file(arguments.output) as temporary:
         temporary.write_text(json.dumps({**stored, "rows": gather(results)}, indent=1) + "\n", encoding="utf-8")
+    draw(gather(results), arguments.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

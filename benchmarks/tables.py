@@ -95,6 +95,27 @@ def pretraining_table(name: str) -> str:
     return "\n".join(lines)
 
 
+def ablations_table() -> str:
+    """Return what a small encoder loses or gains by each change of its settings."""
+    result = read_result("ablations.json")
+    lines = [
+        "| question | setting | macro-F1 of the probe | loss on held-out leads | samples a token |",
+        "|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        loss = f"{row['validation_loss']['mean']:.2f}" if "validation_loss" in row else "-"
+        lines.append(
+            f"| {row['question']} | {row['name']} | {_interval(row['macro_f1'])} | {loss} "
+            f"| {row['samples_per_token']['mean']:.2f} |"
+        )
+    reference = result["rows"][0]
+    note = (
+        f"{reference['tokens']['mean'] / 1e6:.1f} million tokens of one thread each. Mean (lowest-highest) over "
+        f"{result['n_seeds']} seeds. Losses compare only where vocabulary and masks are the same. {_origin(result)}"
+    )
+    return "\n".join([*lines, "", note])
+
+
 def codec_table() -> str:
     """Return what quantisers lose on the published path, and on the shipped one."""
     result = read_result("codec.json")
@@ -218,6 +239,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "head_choices": head_choices_table,
     "pretraining": partial(pretraining_table, "pretraining-small.json"),
     "pretraining_first": partial(pretraining_table, "pretraining-first.json"),
+    "ablations": ablations_table,
     "codec": codec_table,
     "scalings": scalings_table,
     "vocabularies": vocabularies_table,

@@ -34,13 +34,15 @@ class FrameLayout:
         self, start: int, stop: int, frames: Callable[[int, int], npt.NDArray[np.float32]]
     ) -> npt.NDArray[np.float32]:
         """Return samples ``start <= index < stop``, NaN where no frame is; `frames` reads from one frame to another."""
-        signal = np.full(max(stop - start, 0), np.nan, dtype=np.float32)
+        n_samples = max(stop - start, 0)
         first = start // self.samples_per_frame + self.skew_frames
         last = min(-(-stop // self.samples_per_frame) + self.skew_frames, self.n_frames)
-        if signal.size and first < last:
-            inside = frames(first, last)[start % self.samples_per_frame :][: signal.size]
-            signal[: inside.size] = inside
-        return signal
+        inside = np.empty(0, dtype=np.float32)
+        if n_samples and first < last:
+            inside = frames(first, last)[start % self.samples_per_frame :][:n_samples]
+        if inside.size == n_samples:
+            return inside
+        return np.concatenate([inside, np.full(n_samples - inside.size, np.nan, dtype=np.float32)])
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,9 @@ def _read_extended(
     codes[widened & (codes == 0)] = 1
     signal = _fill_gaps(raw, round(_LONGEST_BRIDGED_S * fs))
     before, after = max(0, inside_start - start), max(0, stop - inside_stop)
+    if not before and not after:
+        inside = slice(start - inside_start, stop - inside_start)
+        return signal[inside], codes[inside]
     if signal.size > 1:
         signal = np.pad(signal, (before, after), mode="reflect", reflect_type="odd")
     else:

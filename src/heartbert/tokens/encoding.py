@@ -43,10 +43,9 @@ class CompiledEncoder:
             for first, stop in pairwise([*firsts, window_lengths.size])
         ]
         if n_threads == 1:
-            encoded = [self._encode_share(share) for share in shares]
-        else:
-            with ThreadPoolExecutor(n_threads) as executor:
-                encoded = list(executor.map(self._encode_share, shares))
+            return self._encode_share(shares[0])
+        with ThreadPoolExecutor(n_threads) as executor:
+            encoded = list(executor.map(self._encode_share, shares))
         return np.concatenate([ids for ids, _ in encoded]), np.concatenate([counts for _, counts in encoded])
 
     def _encode_share(self, share: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]) -> Pieces:
