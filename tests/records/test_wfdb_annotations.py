@@ -49,6 +49,19 @@ def test_read_annotations_decodes_times_symbols_and_notes(write_atr: Callable[..
     assert annotations.fs == 360.0
 
 
+def test_read_annotations_keeps_subtypes_as_signed_bytes(write_atr: Callable[..., Path]) -> None:
+    """A shutdown of EC57 is a subtype of 0x30; the database writes -1 for a signal that cannot be read at all."""
+    lost = _word(61, 7)  # belongs to no mark
+    path = write_atr(lost + _word(14, 9) + _word(61, 0x30) + _word(14, 9) + _word(61, 0x3FF) + _word(1, 9) + b"\0\0")
+    assert read_annotations(path, "atr").subtypes.tolist() == [0x30, -1, 0]
+
+
+def test_read_annotations_ends_a_note_at_its_first_nul(write_atr: Callable[..., Path]) -> None:
+    """What follows in the file is left over from a longer note."""
+    path = write_atr(_word(28, 9) + _note(b"(N\0FIB") + b"\0\0")
+    assert read_annotations(path, "atr").aux_notes == ("(N",)
+
+
 def test_read_annotations_takes_rate_and_symbols_from_definitions(write_atr: Callable[..., Path]) -> None:
     """A file may define its own symbols and time resolution, and then needs no header."""
     notes = [
@@ -128,4 +141,5 @@ def test_read_annotations_equals_wfdb_on_real_records(data_folder: Path, pattern
         found = read_annotations(header, annotator)
         np.testing.assert_array_equal(found.samples, expected.sample)
         assert list(found.symbols) == expected.symbol
-        assert list(found.aux_notes) == [note.rstrip("\0") for note in expected.aux_note]
+        assert list(found.aux_notes) == [note.split("\0")[0] for note in expected.aux_note]
+        assert list(found.subtypes & 0xFF) == list(expected.subtype & 0xFF)

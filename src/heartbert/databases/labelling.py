@@ -110,7 +110,7 @@ def read_stages(path: str | Path) -> Annotations:
         of the epoch. Epochs scored as movement (MT, M) or not at all are left out.
     """
     notes = read_annotations(path, "st")
-    words = [note.split("\0")[0].split() for note in notes.aux_notes]
+    words = [note.split() for note in notes.aux_notes]
     kept = [index for index, found in enumerate(words) if found and found[0] in STAGES]
     return Annotations(
         samples=notes.samples[kept],

@@ -22,9 +22,6 @@ from heartbert.records.wfdb_header import read_header
 # Name of the record that `heartbert analyze` writes into its output folder.
 ANALYSIS_RECORD = "beats"
 
-# annot(5): codes of words that are no annotations.
-_SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
-
 
 @dataclass(frozen=True)
 class ScoredRecord:
@@ -213,33 +210,4 @@ def read_marks(path: Path, annotator: str) -> Marks:
         If the file is missing or damaged, or nothing states the sampling frequency of its times.
     """
     annotations = read_annotations(path, annotator)
-    record = _without_suffix(path, annotator)
-    subtypes = _subtypes(record.with_name(f"{record.name}.{annotator}"), annotations.samples.size)
-    return Marks(annotations, subtypes)
-
-
-def _subtypes(file: Path, n_annotations: int) -> npt.NDArray[np.int64]:
-    """Return the subtypes of a file that has just been read, in its time order.
-
-    `Annotations` does not hold them. The notes at the start of a file that define its symbols are no annotations.
-    """
-    words = np.frombuffer(file.read_bytes(), dtype="<u2").tolist()
-    marks: list[list[int]] = []  # code, sample, subtype
-    at, sample = 0, 0
-    while words[at]:
-        code, value = divmod(words[at], 1 << 10)
-        if code == _SKIP:
-            interval = words[at + 1] << 16 | words[at + 2]
-            sample += interval - (1 << 32 if interval >= 1 << 31 else 0)
-            at += 2
-        elif code == _AUX:
-            at += (value + 1) // 2
-        elif code == _SUB and marks:
-            marks[-1][2] = value
-        elif code not in {_NUM, _SUB, _CHN}:
-            sample += value
-            marks.append([code, sample, 0])
-        at += 1
-    kept = np.array([mark for mark in marks if mark[0]], dtype=np.int64).reshape(-1, 3)
-    kept = kept[len(kept) - n_annotations :]
-    return np.asarray(kept[np.argsort(kept[:, 1], kind="stable"), 2])
+    return Marks(annotations, annotations.subtypes)

@@ -1,6 +1,6 @@
 """Stage 1 of 7: record file -> Record. What a recording is, whatever file it came from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -93,15 +93,22 @@ class Annotations:
     symbols : tuple of str
         WFDB annotation symbols, one each.
     aux_notes : tuple of str
-        Free notes without trailing NUL, one each, often empty.
+        Free notes up to their first NUL, one each, often empty.
     fs : float
         Sampling frequency in Hz of the sample indices.
+    subtypes : ndarray of int64, shape (n_annotations,)
+        Small numbers, -128 to 127, whose meaning depends on the symbol; 0 where not given.
     """
 
     samples: npt.NDArray[np.int64]
     symbols: tuple[str, ...]
     aux_notes: tuple[str, ...]
     fs: float
+    subtypes: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        if self.subtypes.size == 0:
+            object.__setattr__(self, "subtypes", np.zeros(self.samples.size, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,12 @@ class Record:
                 "If one of them is an ECG, choose it with lead=..."
             )
         return min(candidates, key=lambda channel: order_of_preference(channel.name))
+
+    def other_ecg_leads(self, name: str) -> tuple[Channel, ...]:
+        """Return the channels that are named like ECG leads, without the one of that name, in the order of the file."""
+        leads = [channel for channel in self.channels if channel.kind == "ecg"]
+        same = [index for index, channel in enumerate(leads) if channel.name.casefold() == name.casefold()]
+        return tuple(channel for index, channel in enumerate(leads) if index not in same[:1])
 
     def _names(self) -> str:
         names = [f"'{channel.name}'" for channel in self.channels]

@@ -67,17 +67,19 @@ def read_annotations(path: str | Path, annotator: str) -> Annotations:
         symbols=tuple(marks[i].symbol for i in order),
         aux_notes=tuple(marks[i].note for i in order),
         fs=_rate(file, stated_fs),
+        subtypes=np.array([marks[i].subtype for i in order], dtype=np.int64),
     )
 
 
 @dataclass(frozen=True)
 class _Mark:
-    """One annotation: sample index, code of annot(5), its symbol, and a note."""
+    """One annotation: sample index, code of annot(5), its symbol, a note and a subtype."""
 
     sample: int
     code: int
     symbol: str
     note: str = ""
+    subtype: int = 0
 
 
 def _annotation_file(path: Path, annotator: str) -> Path:
@@ -111,10 +113,12 @@ def _marks(file: Path) -> Iterator[_Mark]:
             at += 2
         elif code == _AUX:
             n_words = (value + 1) // 2
-            note = words[at + 1 : at + 1 + n_words].tobytes()[:value].decode("utf-8", "replace").rstrip("\0")
-            mark = replace(mark, note=note) if mark else None
+            note = words[at + 1 : at + 1 + n_words].tobytes()[:value].decode("utf-8", "replace")
+            mark = replace(mark, note=note.split("\0")[0]) if mark else None
             at += n_words
-        elif code not in {_NUM, _SUB, _CHN}:
+        elif code == _SUB:
+            mark = replace(mark, subtype=_signed_byte(value)) if mark else None
+        elif code not in {_NUM, _CHN}:
             if mark:
                 yield mark
             sample += value
@@ -124,6 +128,11 @@ def _marks(file: Path) -> Iterator[_Mark]:
             raise _incomplete(file, "the end mark '0000' is missing")
     if mark:
         yield mark
+
+
+def _signed_byte(value: int) -> int:
+    """Read the low 8 bits of a word as the WFDB library does: 0 to 127, then -128 to -1."""
+    return (value & 0xFF ^ 0x80) - 0x80
 
 
 def _words(file: Path) -> npt.NDArray[np.uint16]:
