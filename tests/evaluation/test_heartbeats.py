@@ -14,7 +14,9 @@ from heartbert.evaluation.heartbeats import (
     confusion_matrix,
     match_beats,
     reference_beats,
+    score_tables,
     summarise,
+    table_of_pairs,
 )
 from heartbert.predictions.labels import AamiClass
 from heartbert.records.record import Annotations
@@ -150,3 +152,51 @@ def test_reference_beats_of_a_file_without_beats_are_empty() -> None:
     samples, classes = reference_beats(Annotations(np.array([5]), ('"',), ("W",), 360.0))
 
     assert samples.size == classes.size == 0
+
+
+def _random_table(seed: int) -> npt.NDArray[np.int64]:
+    counts = np.random.default_rng(seed).integers(0, 20, (6, 6))
+    counts[NO_BEAT, NO_BEAT] = 0
+    return counts
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_scores_of_many_tables_equal_those_of_each(seed: int) -> None:
+    """The bootstrap scores thousands of tables at once and must score them alike."""
+    table = _random_table(seed)
+
+    scores = score_tables(np.stack([np.zeros((6, 6)), table.astype(np.float64)]))
+
+    summary = summarise(table)
+    assert scores["accuracy"][1] == pytest.approx(summary["accuracy"])
+    if all(table[aami_class].any() for aami_class in (N, S, V, F)):
+        assert scores["macro_f1"][1] == pytest.approx(summary["macro_f1"])
+        for name in "NSVF":
+            one = class_scores(table, AamiClass[name])
+            found = [scores[f"{key}.{name}"][1] for key in ("sensitivity", "positive_predictivity", "f1")]
+            assert found == pytest.approx([one.sensitivity, one.positive_predictivity, one.f1])
+    assert scores["macro_f1"][0] == 0
+    assert np.isnan(scores["f1.N"][0])
+
+
+def test_macro_f1_of_tables_leaves_out_classes_that_the_reference_has_not() -> None:
+    """Icentia11k has no F; a class that cannot be found must not pull the mean down."""
+    table = np.zeros((6, 6))
+    table[N, N], table[V, V], table[N, F] = 8, 2, 2
+
+    scores = score_tables(table)
+
+    assert scores["macro_f1"] == pytest.approx((16 / 18 + 1) / 2)
+    assert np.isnan(scores["positive_predictivity.F"])
+
+
+def test_pairs_of_ec57_become_a_table_with_one_kind_of_no_beat() -> None:
+    """A beat missed in a shutdown is missed all the same."""
+    pairs = np.zeros((7, 7), dtype=np.int64)
+    pairs[V, V], pairs[N, 5], pairs[N, 6], pairs[5, S], pairs[6, S] = 5, 1, 2, 3, 4
+
+    table = table_of_pairs(pairs)
+
+    assert (table[V, V], table[N, NO_BEAT], table[NO_BEAT, S]) == (5, 3, 7)
+    assert table.sum() == 15

@@ -9,6 +9,7 @@ from heartbert.evaluation.splits import (
     MITDB_DS2,
     MITDB_PACED,
     person_of,
+    persons_named,
     refuse_shared,
 )
 
@@ -42,12 +43,20 @@ def test_published_split_shares_one_person() -> None:
         ("slpdb", "slp02b", "slpdb/slp02a"),
         ("qtdb", "sel100", "mitdb/100"),
         ("qtdb", "sel16272", "qtdb/sel16272"),
-        ("ptb-xl", "00001_hr", "ptb-xl/00001_hr"),
+        ("ptb-xl", "00001_hr", "ptb-xl/00001"),
+        ("mitdb", "x_202", "mitdb/201"),
+        ("icentia11k-continuous-ecg", "p00003_s07", "icentia11k-continuous-ecg/p00003"),
     ],
 )
 def test_person_of_knows_recordings_of_one_person(database: str, record: str, person: str) -> None:
     """The same heart in training and test makes a score meaningless."""
     assert person_of(database, record) == person
+
+
+def test_persons_named_covers_every_database_where_none_is_given() -> None:
+    """The manifest of a bundle names recordings alone; none of the persons meant may be missed."""
+    assert {"mitdb/201", "slpdb/202", "mine/202"} <= persons_named("202", ["mine"])
+    assert persons_named("mitdb/202") == {"mitdb/201", "mitdb/202"}
 
 
 def test_refuse_shared_names_the_first_shared_name() -> None:

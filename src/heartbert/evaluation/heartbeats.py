@@ -102,6 +102,46 @@ def class_scores(counts: npt.NDArray[np.int64], aami_class: AamiClass) -> ClassS
     )
 
 
+def score_tables(tables: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Score many confusion matrices at once.
+
+    Parameters
+    ----------
+    tables : ndarray of float64, shape (..., 6, 6)
+        As from `confusion_matrix`.
+
+    Returns
+    -------
+    scores : dict of str to ndarray of float64, shape (...)
+        ``accuracy``, the share of reference beats that were found and classified rightly; ``macro_f1`` over those of N,
+        S, V and F that the reference has; and, as ``sensitivity.N``, ``positive_predictivity.N`` and ``f1.N``, the
+        scores of N, S, V and F. NaN for a class that the reference has not, 0 for one that was never found.
+    """
+    n_reference, n_found = tables[..., :NO_BEAT, :].sum(axis=-1), tables[..., :, :NO_BEAT].sum(axis=-2)
+    hits = np.diagonal(tables, axis1=-2, axis2=-1)[..., :NO_BEAT]
+    scores = {"accuracy": hits.sum(axis=-1) / np.maximum(n_reference.sum(axis=-1), 1)}
+    present = n_reference > 0
+    by_class = {
+        "sensitivity": hits / np.where(present, n_reference, np.nan),
+        "positive_predictivity": np.where(present, hits / np.maximum(n_found, 1), np.nan),
+        "f1": 2 * hits / np.where(present, n_reference + n_found, np.nan),
+    }
+    scored = present[..., list(SCORED_CLASSES)]
+    sums = np.where(scored, by_class["f1"][..., list(SCORED_CLASSES)], 0).sum(axis=-1)
+    scores["macro_f1"] = sums / np.maximum(scored.sum(axis=-1), 1)
+    names = {f"{name}.{one.name}": values[..., one] for name, values in by_class.items() for one in SCORED_CLASSES}
+    return scores | names
+
+
+def table_of_pairs(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Turn the pairs of an EC57 comparison, shape (..., 7, 7), into confusion matrices, shape (..., 6, 6).
+
+    Its two ways of having no beat, one of them excused by a shutdown, are one here.
+    """
+    merged = np.concatenate([pairs[..., :NO_BEAT, :], pairs[..., NO_BEAT:, :].sum(axis=-2, keepdims=True)], axis=-2)
+    return np.concatenate([merged[..., :NO_BEAT], merged[..., NO_BEAT:].sum(axis=-1, keepdims=True)], axis=-1)
+
+
 def summarise(counts: npt.NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy, macro-F1 over N, S, V and F, and the F1 of each class.
 

@@ -1,6 +1,7 @@
-"""Who is in training and who in test: published splits, and the guard against leaks."""
+"""Who is in training and who in test: published splits, and which recordings show one person."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 from heartbert.errors import LeakageError
 
@@ -45,6 +46,24 @@ _SAME_PERSON = {
 }
 
 
+# Copies of one recording of PTB-XL: at 500 Hz, at 100 Hz, and filtered.
+_PTB_XL_COPY = re.compile(r"(\d{5})_(?:hr|lr|filtered)")
+
+
+def recording_of(database: str, record: str) -> str:
+    """Name the recording that a record holds: copies and excerpts in one database have the same name.
+
+    Examples
+    --------
+    >>> recording_of("mitdb", "x_100"), recording_of("ptb-xl", "00001_lr"), recording_of("slpdb", "slp01a")
+    ('100', '00001', 'slp01a')
+    """
+    if database == "mitdb":
+        return record.removeprefix("x_")
+    copy = _PTB_XL_COPY.fullmatch(record) if database == "ptb-xl" else None
+    return copy[1] if copy else record
+
+
 def person_of(database: str, record: str) -> str:
     """Name the person of a recording, the same for all recordings of that person.
 
@@ -58,7 +77,8 @@ def person_of(database: str, record: str) -> str:
     Returns
     -------
     person : str
-        ``"database/record"`` of the person's first recording.
+        ``"database/record"`` of the person's first recording. Who is shown in PTB-XL is in a table of that database,
+        which is not read here.
 
     Examples
     --------
@@ -67,8 +87,32 @@ def person_of(database: str, record: str) -> str:
     """
     if database == "qtdb" and record.startswith("sele0"):
         return person_of("edb", record.removeprefix("sel"))
-    first = _SAME_PERSON.get(database, {}).get(record, record)
+    if database == "icentia11k-continuous-ecg":
+        return f"{database}/{record.partition('_')[0]}"
+    recording = recording_of(database, record)
+    first = _SAME_PERSON.get(database, {}).get(recording, recording)
     return first if "/" in first else f"{database}/{first}"
+
+
+def persons_named(name: str, databases: Collection[str] = ()) -> frozenset[str]:
+    """Return every person that a name can mean: a person, a recording with its database, or one without.
+
+    Parameters
+    ----------
+    name : str
+        ``"mitdb/202"``, or ``"202"``, which may be a recording of any database.
+    databases : collection of str
+        Where a name without database may come from, beside the databases known to show one person twice.
+
+    Examples
+    --------
+    >>> sorted(persons_named("sel100", ["mitdb"]) & {"mitdb/100", "mitdb/sel100"})
+    ['mitdb/100', 'mitdb/sel100']
+    """
+    database, _, record = name.rpartition("/")
+    if database:
+        return frozenset({name, person_of(database, record)})
+    return frozenset(person_of(one, record) for one in {*_SAME_PERSON, *databases})
 
 
 def refuse_shared(training: Iterable[str], test: Iterable[str], *, what: str) -> None:
