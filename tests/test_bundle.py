@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,12 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from heartbert.bundle import Bundle, load_bundle, save_bundle, verify_bundle
+from heartbert.bundle import Bundle, _load_head, load_bundle, save_bundle, verify_bundle
 from heartbert.embeddings.encoder import build_encoder, quiet_transformers
 from heartbert.errors import BundleError
+from heartbert.files import shipped_bundle
+from heartbert.predictions.beat_windows import WindowHead, build_window_network
+from heartbert.predictions.heartbeats import HeartbeatHead
 from heartbert.text import to_text
 from heartbert.tokens import train_tokenizer
 from heartbert.training.config import read_config
@@ -83,7 +87,7 @@ def test_manifest_names_versions_records_and_seed(tiny_bundle: Path) -> None:
     assert set(manifest["versions"]) >= {"python", "heartbert", "torch", "transformers", "tokenizers"}
     assert manifest["heartbeats"]["trained_on"] == ["a", "b"]
     assert manifest["heartbeats"]["validated_on"] == ["c"]
-    assert manifest["corpus"]["records"] == ["a", "b"]
+    assert [name.partition("/")[2] for name in manifest["corpus"]["records"]] == ["a", "b"]
     assert manifest["corpus"]["held_out"] == ["c"]
     assert manifest["pretraining"]["seed"] == 1
 
@@ -114,3 +118,55 @@ def test_bundle_refuses_a_tokenizer_that_does_not_fit_the_codebook(tiny_bundle: 
 
     with pytest.raises(BundleError, match="tokenizer knows 16 letters, codebook has 32 levels"):
         Bundle(bundle.preprocessing, other, encoder, None, bundle.manifest)
+
+
+def test_bundle_keeps_the_temperature_of_its_head(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Probabilities after loading are those that were calibrated; a bundle from before there was one has 1."""
+    bundle = load_bundle(tiny_bundle)
+    assert bundle.calibration is not None
+    assert bundle.heartbeats is not None
+    assert bundle.heartbeats.temperature == bundle.calibration.temperature
+
+    settings = tmp_path / "heartbeats.json"
+    shutil.copy(tiny_bundle / "heartbeats.safetensors", tmp_path)
+    content = json.loads((tiny_bundle / "heartbeats.json").read_text())
+    settings.write_text(json.dumps({key: content[key] for key in ("layer", "n_embedding", "n_units")}))
+    old = _load_head(tmp_path)
+
+    assert isinstance(old, HeartbeatHead)
+    assert old.temperature == 1.0
+    settings.write_text(json.dumps({**content, "temperature": 0.0}))
+    with pytest.raises(BundleError, match=r"temperature is 0\.0, it must be positive"):
+        _load_head(tmp_path)
+
+
+def test_bundle_keeps_a_window_head(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Which of the two heads a bundle holds is told by its settings."""
+    torch.manual_seed(0)
+    head = WindowHead(build_window_network(32, n_units=4, dropout=0.0).eval(), 1080, 2, 1.5)
+
+    save_bundle(replace(load_bundle(tiny_bundle), heartbeats=head), tmp_path / "window", card="card")
+    loaded = load_bundle(tmp_path / "window").heartbeats
+
+    assert isinstance(loaded, WindowHead)
+    assert (loaded.window_samples, loaded.layer, loaded.temperature) == (1080, 2, 1.5)
+    torch.testing.assert_close(loaded.network.state_dict(), head.network.state_dict())
+
+
+def test_calibration_that_cannot_be_read_is_refused(tiny_bundle: Path) -> None:
+    """A manifest of another version must not end in a traceback; one without calibration is fine."""
+    bundle = load_bundle(tiny_bundle)
+
+    assert replace(bundle, manifest={**bundle.manifest, "heartbeats": {}}).calibration is None
+    with pytest.raises(BundleError, match="bundle 'tiny': its calibration cannot be read"):
+        _ = replace(bundle, manifest={**bundle.manifest, "heartbeats": {"calibration": {"ece": 1}}}).calibration
+
+
+def test_shipped_bundle_has_a_head_of_temperature_1() -> None:
+    """It was made before there was a temperature, and its results must stay what they were."""
+    with shipped_bundle() as folder:
+        bundle = load_bundle(folder)
+
+    assert isinstance(bundle.heartbeats, HeartbeatHead)
+    assert bundle.heartbeats.temperature == 1.0
+    assert bundle.calibration is None

@@ -43,7 +43,7 @@ class FakeHeartBert:
         cls.loaded = bundle
         return cls()
 
-    def analyze(self, record, *, lead=None, progress=None):
+    def analyze(self, record, *, lead=None, leads="one", r_peaks=None, min_confidence=0.0, progress=None):
         """Return two beats and report progress on the way."""
         channel = record.lead(lead)
         for fraction in (0.0, 0.5, 1.0):

@@ -3,14 +3,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from heartbert.bundle import load_bundle
 from heartbert.embeddings.encoder import build_encoder
-from heartbert.errors import BundleError, LeadNotFoundError, SignalTooShortError, SignalValueError
+from heartbert.errors import BundleError, ConfigError, LeadNotFoundError, SignalTooShortError, SignalValueError
 from heartbert.evaluation.heartbeats import match_beats
 from heartbert.pipeline import HeartBert
+from heartbert.predictions.beat_windows import WindowHead, build_window_network
 from heartbert.predictions.heartbeats import beat_intervals
-from heartbert.records.record import ArraySource, Channel
+from heartbert.records.record import ArraySource, Channel, Record
 from heartbert.training.config import read_config
 from tests.synthetic import record_of, synthetic_ecg
 
@@ -210,3 +212,120 @@ def test_embed_works_with_the_published_encoder_family(tiny_bundle: Path) -> Non
 
     assert windows.vectors.shape == (4, 32)
     assert np.isfinite(windows.vectors).all()
+
+
+def two_leads(first: np.ndarray, second: np.ndarray) -> Record:
+    """Return a record with leads II and V5, and a channel that is none."""
+    record = record_of(first, 360.0)
+    more = [
+        Channel(name, 360.0, "mV", second.size, kind, ArraySource(second))
+        for name, kind in (("V5", "ecg"), ("RESP", "other"))
+    ]
+    return replace(record, channels=(*record.channels, *more))
+
+
+def test_analyze_classifies_the_beats_that_were_given_and_no_other(hb: HeartBert) -> None:
+    """Every beat comes out where it was put, at any rate: the first and last sample, and in a gap."""
+    signal, _, _ = synthetic_ecg(20.0, 250.0)
+    signal[2000:2500] = np.nan
+    given = np.array([0, 125, 2250, 3000, 4999])
+
+    analysis = hb.analyze(record_of(signal, 250.0), r_peaks=given)
+
+    np.testing.assert_array_equal(analysis.beats.samples, given)
+    np.testing.assert_allclose(analysis.beats.probabilities.sum(axis=1), 1.0, atol=1e-5)
+    assert analysis.beats_given
+
+
+def test_analyze_takes_an_empty_list_of_beats(hb: HeartBert) -> None:
+    """Who has marked no beat gets none."""
+    analysis = hb.analyze(record_of(synthetic_ecg(10.0, 360.0)[0], 360.0), r_peaks=np.array([], dtype=int))
+
+    assert analysis.beats.probabilities.shape == (0, 5)
+
+
+def test_detected_beats_given_back_come_out_the_same(hb: HeartBert) -> None:
+    """At 360 Hz nothing is rounded: where beats come from must not matter."""
+    record = record_of(synthetic_ecg(20.0, 360.0)[0], 360.0)
+    detected = hb.analyze(record).beats
+
+    again = hb.classify_heartbeats(record, r_peaks=detected.samples)
+
+    np.testing.assert_array_equal(again.probabilities, detected.probabilities)
+
+
+def test_analyze_refuses_beats_of_another_recording(hb: HeartBert) -> None:
+    """Samples at another rate soon lie behind the end."""
+    with pytest.raises(ConfigError, match="the given beats: beat 1 is at sample 3600, the lead has samples 0 to 3599"):
+        hb.analyze(record_of(synthetic_ecg(10.0, 360.0)[0], 360.0), r_peaks=np.array([10, 3600]))
+
+
+def test_min_confidence_makes_doubtful_beats_q(hb: HeartBert) -> None:
+    """Everything else of the result stays as it is; the limit is checked before the work."""
+    record = record_of(synthetic_ecg(10.0, 360.0)[0], 360.0)
+    plain = hb.classify_heartbeats(record)
+    limit = float(np.median(plain.confidences))
+
+    careful = hb.classify_heartbeats(record, min_confidence=limit)
+
+    np.testing.assert_array_equal(careful.probabilities, plain.probabilities)
+    np.testing.assert_array_equal(careful.abstained, plain.confidences < limit)
+    assert (careful.classes[careful.abstained] == 4).all()
+    assert careful.abstained.any()
+    with pytest.raises(ConfigError, match="min_confidence is 60"):
+        hb.analyze(record, min_confidence=60)
+
+
+def test_all_leads_classify_the_beats_of_the_preferred_one(hb: HeartBert) -> None:
+    """The geometric mean of what each lead says alone of the same beats; a channel that is no ECG has no say."""
+    first, _, _ = synthetic_ecg(20.0, 360.0)
+    record = two_leads(first, -first)
+
+    fused = hb.analyze(record, leads="all")
+
+    beats = fused.beats.samples
+    alone = [hb.classify_heartbeats(record, lead=name, r_peaks=beats).probabilities for name in ("II", "V5")]
+    expected = np.sqrt(alone[0] * alone[1])
+    np.testing.assert_allclose(fused.beats.probabilities, expected / expected.sum(axis=1, keepdims=True), atol=1e-5)
+    assert fused.leads == ("II", "V5")
+    np.testing.assert_array_equal(beats, hb.analyze(record).beats.samples)
+
+
+def test_all_leads_ignore_a_lead_without_signal(hb: HeartBert) -> None:
+    """A loose electrode must not spoil the lead that is left."""
+    first, _, _ = synthetic_ecg(20.0, 360.0)
+
+    fused = hb.classify_heartbeats(two_leads(first, np.full_like(first, np.nan)), leads="all")
+
+    np.testing.assert_allclose(
+        fused.probabilities, hb.classify_heartbeats(two_leads(first, first)).probabilities, atol=1e-6
+    )
+
+
+def test_one_lead_is_enough_for_all_leads(hb: HeartBert) -> None:
+    """The same call works for any recording."""
+    record = record_of(synthetic_ecg(20.0, 360.0)[0], 360.0)
+
+    np.testing.assert_array_equal(
+        hb.classify_heartbeats(record, leads="all").probabilities, hb.classify_heartbeats(record).probabilities
+    )
+    with pytest.raises(ConfigError, match="leads is 'both'; choose one of one, all"):
+        hb.analyze(record, leads="both")  # type: ignore[arg-type]
+
+
+def test_window_head_gives_the_same_for_blocks_of_any_length(hb: HeartBert, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that reaches over the edge of a block needs both sides, and ends of the recording cut it."""
+    torch.manual_seed(0)
+    head = WindowHead(build_window_network(32, n_units=8, dropout=0.0).eval(), 1080, 2)
+    windowed = HeartBert(replace(hb.bundle, heartbeats=head))
+    record = record_of(synthetic_ecg(30.0, 360.0)[0], 360.0)
+    beats = np.arange(5, 10_800, 311)
+
+    whole = windowed.classify_heartbeats(record, r_peaks=beats)
+    monkeypatch.setattr("heartbert.preprocessing.BLOCK_S", 8.0)
+    blocks = windowed.classify_heartbeats(record, r_peaks=beats)
+
+    np.testing.assert_allclose(whole.probabilities.sum(axis=1), 1.0, atol=1e-5)
+    # The filter's last bits depend on the block and may move a sample to the next level, and with it tokens.
+    assert np.median(np.abs(blocks.probabilities - whole.probabilities)) < 1e-3
+    assert windowed.embed(record, unit="beat").vectors.shape[1] == 3 * 32

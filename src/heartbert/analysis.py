@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heartbert.predictions.calibration import Calibration
 from heartbert.predictions.labels import BeatPredictions
 from heartbert.records.record import Channel, Record
 from heartbert.signals.quality import Stretch
@@ -55,6 +56,12 @@ class Analysis:
         Name and version of the bundle that made the result.
     heartbeat_scores : dict of str to float
         Held-out scores of the heartbeat head as measured when it was trained, from the bundle's manifest.
+    calibration : Calibration or None
+        What its probabilities are worth, measured at the same time; None in bundles that do not say it.
+    leads : tuple of str
+        Leads that classified the beats, the one that was analysed first.
+    beats_given : bool
+        True where the beats were given by the caller, False where they were detected.
     """
 
     record: Record
@@ -69,3 +76,6 @@ class Analysis:
     seconds_by_stage: dict[str, float]
     bundle_name: str
     heartbeat_scores: dict[str, float]
+    calibration: Calibration | None = None
+    leads: tuple[str, ...] = ()
+    beats_given: bool = False

@@ -15,12 +15,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from heartbert.embeddings.encoder import load_encoder, max_tokens_of, quiet_transformers
 from heartbert.errors import BundleError
 from heartbert.files import replacing_folder, sha256_of
+from heartbert.predictions.beat_windows import TokenReader, WindowHead, build_window_network
+from heartbert.predictions.calibration import Calibration, calibration_from_json
 from heartbert.predictions.heartbeats import HeartbeatHead, build_network
 from heartbert.preprocessing import Preprocessing, load_preprocessing
 from heartbert.tokens import Tokenizer, load_tokenizer
 
 MANIFEST_FILE, CARD_FILE = "manifest.json", "README.md"
 HEARTBEATS_FILE, HEARTBEATS_SETTINGS_FILE = "heartbeats.safetensors", "heartbeats.json"
+Head = HeartbeatHead | WindowHead
 _VERSIONED = ("heartbert", "numpy", "scipy", "soxr", "sleepecg", "tokenizers", "torch", "transformers")
 
 
@@ -34,7 +37,7 @@ class Bundle:
     tokenizer : Tokenizer
     model : PreTrainedModel
         Masked-language model; ``model.base_model`` is the encoder.
-    heartbeats : HeartbeatHead or None
+    heartbeats : HeartbeatHead, WindowHead or None
         Absent in a bundle that was only pre-trained.
     manifest : dict
         Name, settings, records used, scores, versions; `save_bundle` adds checksums.
@@ -43,7 +46,7 @@ class Bundle:
     preprocessing: Preprocessing
     tokenizer: Tokenizer
     model: PreTrainedModel
-    heartbeats: HeartbeatHead | None
+    heartbeats: Head | None
     manifest: dict[str, Any]
 
     @property
@@ -55,6 +58,33 @@ class Bundle:
     def max_tokens(self) -> int:
         """Positions of the encoder."""
         return max_tokens_of(self.model)
+
+    @property
+    def beat_layer(self) -> int:
+        """Encoder layer that the heartbeat head reads; the last one without a head."""
+        return self.heartbeats.layer if self.heartbeats else int(self.model.config.num_hidden_layers)
+
+    @property
+    def token_reader(self) -> TokenReader:
+        """What turns levels into token embeddings."""
+        return TokenReader(self.tokenizer, self.model.base_model, self.max_tokens)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the probabilities of the heartbeat head are worth; None where the manifest does not say it.
+
+        Raises
+        ------
+        BundleError
+            If the manifest holds something else in its place.
+        """
+        content = self.manifest.get("heartbeats", {}).get("calibration")
+        try:
+            return calibration_from_json(content) if content else None
+        except (KeyError, TypeError) as error:
+            raise BundleError(
+                f"bundle '{self.manifest['name']}': its calibration cannot be read ({error}); get the bundle again"
+            ) from error
 
     def __post_init__(self) -> None:
         n_expected = int(self.model.config.vocab_size)
@@ -160,22 +190,43 @@ def _save_model(model: PreTrainedModel, folder: Path) -> None:
         model.save_pretrained(folder, state_dict=weights)
 
 
-def _save_head(head: HeartbeatHead, folder: Path) -> None:
+def _save_head(head: Head, folder: Path) -> None:
     network = head.network
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / HEARTBEATS_FILE)
-    settings = {"layer": head.layer, "n_embedding": network.mean.numel(), "n_units": network.lstm.hidden_size}
+    settings: dict[str, Any] = {
+        "reads": "beats" if isinstance(head, HeartbeatHead) else "windows",
+        "layer": head.layer,
+        "n_units": network.lstm.hidden_size,
+        "temperature": head.temperature,
+    }
+    if isinstance(head, HeartbeatHead):
+        settings["n_embedding"] = head.network.mean.numel()
+    else:
+        settings |= {"hidden_size": network.lstm.input_size, "window_samples": head.window_samples}
     (folder / HEARTBEATS_SETTINGS_FILE).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
-def _load_head(folder: Path) -> HeartbeatHead | None:
+def _load_head(folder: Path) -> Head | None:
     if not (folder / HEARTBEATS_FILE).exists():
         return None
     try:
         settings = json.loads((folder / HEARTBEATS_SETTINGS_FILE).read_text(encoding="utf-8"))
-        network = build_network(settings["n_embedding"], n_units=settings["n_units"], dropout=0.0)
-        network.load_state_dict(load_file(folder / HEARTBEATS_FILE))
+        return _head_of(settings, load_file(folder / HEARTBEATS_FILE))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BundleError(
             f"bundle '{folder.name}': {HEARTBEATS_FILE} cannot be used: {error}; get the bundle again"
         ) from error
-    return HeartbeatHead(network.eval(), int(settings["layer"]))
+
+
+def _head_of(settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> Head:
+    """Build a head; settings written before there were two kinds, and temperatures, name neither."""
+    layer, temperature = int(settings["layer"]), float(settings.get("temperature", 1.0))
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature is {temperature}, it must be positive")
+    if settings.get("reads", "beats") == "beats":
+        network = build_network(settings["n_embedding"], n_units=settings["n_units"], dropout=0.0)
+        network.load_state_dict(weights)
+        return HeartbeatHead(network.eval(), layer, temperature)
+    windows = build_window_network(settings["hidden_size"], n_units=settings["n_units"], dropout=0.0)
+    windows.load_state_dict(weights)
+    return WindowHead(windows.eval(), int(settings["window_samples"]), layer, temperature)

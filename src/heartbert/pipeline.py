@@ -3,53 +3,33 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from heartbert.analysis import Analysis, Embeddings
-from heartbert.bundle import Bundle, load_bundle
-from heartbert.embeddings.embed import IntervalPooler, TokenEmbeddings, embed, pool_windows
-from heartbert.errors import BundleError, SignalTooShortError
+from heartbert.bundle import Bundle, Head, load_bundle
+from heartbert.embeddings.embed import embed, pool_windows
+from heartbert.errors import BundleError, ConfigError, SignalTooShortError
 from heartbert.files import shipped_bundle
-from heartbert.predictions.heartbeats import HeartbeatClassifier, HeartbeatHead, beat_intervals
-from heartbert.predictions.labels import BeatPredictions
+from heartbert.predictions.beat_reading import BeatPooler, BeatReader, EmbeddedBlock, SequenceReader, WindowReader
+from heartbert.predictions.beat_windows import LeadLevels
+from heartbert.predictions.fusion import LeadFusion
+from heartbert.predictions.given_beats import r_peaks_at_360hz
+from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals
+from heartbert.predictions.labels import AamiClass, BeatPredictions, check_confidence
+from heartbert.predictions.scorable import beat_quality, hide_unscorable
 from heartbert.progress import Progress, no_progress
 from heartbert.records.record import Channel, Record
 from heartbert.signals.resampling import TARGET_FS, rate_ratio
 from heartbert.signals.scaling import Scaling, check_amplitude
-from heartbert.signals.streaming import Block
 from heartbert.signals.survey import Survey, survey_lead
-from heartbert.tokens import Tokens
 
+Leads = Literal["one", "all"]
 # Shortest recording with a beat to speak of, in seconds.
 SHORTEST_S = 1.0
-
-
-@dataclass(frozen=True)
-class EmbeddedBlock:
-    """About five minutes of a lead as token embeddings.
-
-    Attributes
-    ----------
-    window_starts, window_stops : ndarray of int64, shape (n_windows,)
-        Samples at 360 Hz from the start of the recording.
-    tokens : TokenEmbeddings
-        `window` counts from the first window of the block.
-    usable : ndarray of bool, shape (n_tokens,)
-        False for tokens of which most samples are unscorable; the encoder did not see them.
-    n_clipped : int
-        Samples outside the scaling's range.
-    """
-
-    window_starts: npt.NDArray[np.int64]
-    window_stops: npt.NDArray[np.int64]
-    tokens: TokenEmbeddings
-    usable: npt.NDArray[np.bool_]
-    n_clipped: int
 
 
 class HeartBert:
@@ -120,25 +100,49 @@ class HeartBert:
         per_block = _window_rows if unit == "window" else _token_rows
         return _join([per_block(block) for block in self._embed_blocks(channel, scaling)])
 
-    def classify_heartbeats(self, record: Record, *, lead: str | None = None) -> BeatPredictions:
-        """Find the heartbeats of one lead and give each its AAMI class with a probability.
+    def classify_heartbeats(
+        self,
+        record: Record,
+        *,
+        lead: str | None = None,
+        leads: Leads = "one",
+        r_peaks: npt.NDArray[np.int64] | None = None,
+        min_confidence: float = 0.0,
+    ) -> BeatPredictions:
+        """Give each heartbeat its AAMI class with a probability; the options are those of `analyze`.
 
         Raises
         ------
-        BundleError
-            If the bundle has no heartbeat head.
-        LeadNotFoundError, SignalTooShortError, SignalValueError
+        BundleError, ConfigError, LeadNotFoundError, SignalTooShortError, SignalValueError
         """
-        return self.analyze(record, lead=lead).beats
+        return self.analyze(record, lead=lead, leads=leads, r_peaks=r_peaks, min_confidence=min_confidence).beats
 
-    def analyze(self, record: Record, *, lead: str | None = None, progress: Progress = no_progress) -> Analysis:
-        """Run the whole path over one lead in constant memory.
+    def analyze(
+        self,
+        record: Record,
+        *,
+        lead: str | None = None,
+        leads: Leads = "one",
+        r_peaks: npt.NDArray[np.int64] | None = None,
+        min_confidence: float = 0.0,
+        progress: Progress = no_progress,
+    ) -> Analysis:
+        """Run the whole path over a recording in constant memory.
 
         Parameters
         ----------
         record : Record
         lead : str, optional
-            Name of the lead; by default the first ECG lead in the documented order of preference.
+            Name of the lead in which beats are found and that the result shows; by default the first ECG lead in the
+            documented order of preference.
+        leads : {"one", "all"}
+            Which leads classify the beats: that one, or every ECG lead of the recording. The log-probabilities of
+            several are averaged, each weighted by the share of the beat that can be scored in it.
+        r_peaks : ndarray of int, shape (n_beats,), optional
+            Beats to classify, as sample indices of the lead, increasing; by default they are detected. All of them
+            are classified, also in unscorable stretches: see `heartbert.predictions.given_beats`.
+        min_confidence : float
+            Beats whose highest probability is below it become Q; 0 to 1.
         progress : callable
             Told the stage and the fraction done.
 
@@ -150,32 +154,45 @@ class HeartBert:
         ------
         BundleError
             If the bundle has no heartbeat head.
+        ConfigError
+            If `min_confidence` is no probability, or `r_peaks` cannot be beats of the lead.
         LeadNotFoundError, SignalTooShortError, SignalValueError
         """
-        head = self._heartbeat_head()
-        channel = record.lead(lead)
-        clock = _Clock()
+        check_confidence(min_confidence)
+        if leads not in get_args(Leads):
+            raise ConfigError(f"leads is '{leads}'; choose one of {', '.join(get_args(Leads))}.")
+        head, channel, clock = self._heartbeat_head(), record.lead(lead), _Clock()
+        given = None if r_peaks is None else r_peaks_at_360hz(r_peaks, channel, whose="the given beats")
         with clock.stage("signal"):
             progress("finding beats", 0.0)
             survey, scaling = self._survey(record, channel)
-        beats, classifier = _BeatPooler(survey.r_peaks), HeartbeatClassifier(head, survey.r_peaks)
+        beats = survey.r_peaks if given is None else given
+        others = record.other_ecg_leads(channel.name) if leads == "all" else ()
+        reader = self._reader(head, beats, survey.n_samples)
         rows: list[Embeddings] = []
         n_clipped = 0
         for block in self._embed_blocks(channel, scaling, clock):
-            progress("embedding", float(block.window_stops[-1]) / survey.n_samples)
+            progress("embedding", float(block.window_stops[-1]) / survey.n_samples / (1 + len(others)))
             with clock.stage("embeddings"):
                 rows.append(_window_rows(block))
-                pooled = beats.add(block)
             with clock.stage("heartbeats"):
-                classifier.add(pooled)
+                reader.add(block)
             n_clipped += block.n_clipped
         with clock.stage("heartbeats"):
-            classifier.add(beats.finish())
-        samples = np.round(survey.r_peaks / float(rate_ratio(channel.fs))).astype(np.int64)
+            reader.finish()
+        probabilities = reader.probabilities
+        if others:
+            fusion = LeadFusion(beats.size, len(AamiClass))
+            fusion.add(probabilities, beat_quality(beats, survey.unscorable, survey.n_samples))
+            for number, other in enumerate(others, 1):
+                progress("embedding", number / (1 + len(others)))
+                self._add_lead(fusion, record, other, beats, clock)
+            probabilities = fusion.probabilities
+        samples = _samples_of(beats, channel) if r_peaks is None else np.asarray(r_peaks, dtype=np.int64)
         return Analysis(
             record=record,
             channel=channel,
-            beats=BeatPredictions(np.minimum(samples, channel.n_samples - 1), channel.fs, classifier.probabilities),
+            beats=BeatPredictions(samples, channel.fs, probabilities, min_confidence),
             windows=_join(rows),
             unscorable=survey.unscorable,
             scale_low=scaling.low,
@@ -185,10 +202,35 @@ class HeartBert:
             seconds_by_stage=clock.seconds,
             bundle_name=self.bundle.name,
             heartbeat_scores=self.bundle.manifest["heartbeat_scores"],
+            calibration=self.bundle.calibration,
+            leads=(channel.name, *(other.name for other in others)),
+            beats_given=r_peaks is not None,
         )
 
+    def _add_lead(
+        self, fusion: LeadFusion, record: Record, channel: Channel, beats: npt.NDArray[np.int64], clock: "_Clock"
+    ) -> None:
+        """Classify the same beats in one more lead."""
+        with clock.stage("signal"):
+            survey, scaling = self._survey(record, channel)
+        quality = beat_quality(beats, survey.unscorable, survey.n_samples)
+        if not quality.any():
+            return
+        reader = self._reader(self._heartbeat_head(), beats, survey.n_samples)
+        for block in self._embed_blocks(channel, scaling, clock):
+            with clock.stage("heartbeats"):
+                reader.add(block)
+        with clock.stage("heartbeats"):
+            reader.finish()
+        fusion.add(reader.probabilities, quality)
+
+    def _reader(self, head: Head, beats: npt.NDArray[np.int64], n_samples: int) -> BeatReader:
+        if isinstance(head, HeartbeatHead):
+            return SequenceReader(head, beats)
+        return WindowReader(head, self.bundle.token_reader, beats, n_samples=n_samples)
+
     def beat_embeddings(
-        self, channel: Channel, scaling: Scaling, r_peaks: npt.NDArray[np.int64]
+        self, channel: Channel, scaling: Scaling, r_peaks: npt.NDArray[np.int64], *, layer: int | None = None
     ) -> npt.NDArray[np.float16]:
         """Embed the beats at given R-peaks.
 
@@ -198,16 +240,18 @@ class HeartBert:
         scaling : Scaling
         r_peaks : ndarray of int64, shape (n_beats,)
             Increasing sample indices at 360 Hz.
+        layer : int, optional
+            Encoder layer; by default the one that the heartbeat head reads, or the last without a head.
 
         Returns
         -------
         embeddings : ndarray of float16, shape (n_beats, n_parts * hidden_size)
         """
-        beats = _BeatPooler(r_peaks)
-        pooled = [beats.add(block) for block in self._embed_blocks(channel, scaling)]
+        beats = BeatPooler(r_peaks)
+        pooled = [beats.add(block) for block in self._embed_blocks(channel, scaling, layer=layer)]
         return np.concatenate([*pooled, beats.finish()])
 
-    def _heartbeat_head(self) -> HeartbeatHead:
+    def _heartbeat_head(self) -> Head:
         if self.bundle.heartbeats is None:
             raise BundleError(
                 f"bundle '{self.bundle.name}' has no heartbeat head; train one with 'heartbert train-heartbeats' "
@@ -229,61 +273,39 @@ class HeartBert:
         return survey, preprocessing.scaling_rule.fit(survey.ranges)
 
     def _embed_blocks(
-        self, channel: Channel, scaling: Scaling, clock: "_Clock | None" = None
+        self, channel: Channel, scaling: Scaling, clock: "_Clock | None" = None, *, layer: int | None = None
     ) -> Iterator[EmbeddedBlock]:
         """Pass over the lead again: levels, tokens and embeddings, about five minutes at a time."""
         clock = clock or _Clock()
-        bundle = self.bundle
+        bundle, window_samples = self.bundle, self.bundle.preprocessing.window_samples
         blocks = bundle.preprocessing.stream(channel)
-        layer = bundle.heartbeats.layer if bundle.heartbeats else int(bundle.model.config.num_hidden_layers)
+        layer = bundle.beat_layer if layer is None else layer
         while True:
             with clock.stage("signal"):
                 block = next(blocks, None)
             if block is None:
                 return
+            n_samples, context = block.stop - block.start, block.context_samples
             with clock.stage("levels"):
-                levels = bundle.preprocessing.codebook.quantize(scaling.apply(block.inner_signal))
-                starts = np.arange(0, levels.size, bundle.preprocessing.window_samples)
-                stops = np.append(starts[1:], levels.size)
+                levels = bundle.preprocessing.codebook.quantize(scaling.apply(block.signal))
+                lead = LeadLevels(levels, block.codes != 0)
+                starts = np.arange(0, n_samples, window_samples)
+                stops = np.append(starts[1:], n_samples)
             with clock.stage("tokens"):
-                tokens = bundle.tokenizer.encode_levels(
-                    levels, bundle.preprocessing.window_samples, max_tokens=bundle.max_tokens
-                )
-                tokens, unusable = _mask_unscorable(tokens, starts, block)
+                inner = levels[context : context + n_samples]
+                tokens = bundle.tokenizer.encode_levels(inner, window_samples, max_tokens=bundle.max_tokens)
+                tokens, usable = hide_unscorable(tokens, starts, block.inner_codes != 0)
             with clock.stage("embeddings"):
                 embedded = embed(bundle.model.base_model, tokens, layer=layer)
-            usable = ~unusable[tokens.offsets[..., 1] > tokens.offsets[..., 0]]
-            n_clipped = scaling.n_clipped(block.inner_signal)
-            yield EmbeddedBlock(starts + block.start, stops + block.start, embedded, usable, n_clipped)
-
-
-class _BeatPooler:
-    """Pools beats from blocks of token embeddings that arrive in time order."""
-
-    def __init__(self, r_peaks: npt.NDArray[np.int64]) -> None:
-        self._starts, self._stops = beat_intervals(r_peaks)
-        reach = int((self._stops[:, -1] - self._starts[:, 0]).max()) if r_peaks.size else 0
-        self._pooler = IntervalPooler(reach)
-        self._done = 0
-
-    def add(self, block: EmbeddedBlock) -> npt.NDArray[np.float16]:
-        """Return the beats that are complete with this block: (n_new, n_parts * hidden_size)."""
-        first = block.window_starts[block.tokens.window[block.usable]]
-        self._pooler.add(
-            block.tokens.starts[block.usable] + first,
-            block.tokens.stops[block.usable] + first,
-            block.tokens.inner[block.usable],
-        )
-        return self._pool_up_to(int(np.searchsorted(self._stops[:, -1], block.window_stops[-1], side="right")))
-
-    def finish(self) -> npt.NDArray[np.float16]:
-        """Return the beats whose end lies beyond the recording, by the part inside."""
-        return self._pool_up_to(self._starts.shape[0])
-
-    def _pool_up_to(self, stop: int) -> npt.NDArray[np.float16]:
-        pooled = self._pooler.mean(self._starts[self._done : stop], self._stops[self._done : stop])
-        self._done = max(self._done, stop)
-        return pooled.reshape(pooled.shape[0], pooled.shape[1] * pooled.shape[2]).astype(np.float16)
+            yield EmbeddedBlock(
+                window_starts=starts + block.start,
+                window_stops=stops + block.start,
+                tokens=embedded,
+                usable=usable[tokens.offsets[..., 1] > tokens.offsets[..., 0]],
+                n_clipped=scaling.n_clipped(block.inner_signal),
+                lead=lead,
+                context_samples=context,
+            )
 
 
 class _Clock:
@@ -299,15 +321,10 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def _mask_unscorable(
-    tokens: Tokens, window_starts: npt.NDArray[np.int64], block: Block
-) -> tuple[Tokens, npt.NDArray[np.bool_]]:
-    """Hide tokens from the encoder of which more than half of the samples are unscorable."""
-    n_bad = np.concatenate(([0], np.cumsum(block.inner_codes != 0)))
-    first = window_starts[tokens.rows_of][:, None] + tokens.offsets[..., 0]
-    last = window_starts[tokens.rows_of][:, None] + tokens.offsets[..., 1]
-    unusable = 2 * (n_bad[last] - n_bad[first]) > last - first
-    return replace(tokens, attention_mask=tokens.attention_mask & ~unusable), unusable
+def _samples_of(beats: npt.NDArray[np.int64], channel: Channel) -> npt.NDArray[np.int64]:
+    """Return beats found at 360 Hz as samples of the lead they were found in."""
+    samples = np.round(beats / float(rate_ratio(channel.fs))).astype(np.int64)
+    return np.minimum(samples, channel.n_samples - 1)
 
 
 def _window_rows(block: EmbeddedBlock) -> Embeddings:

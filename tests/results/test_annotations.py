@@ -10,6 +10,9 @@ import wfdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heartbert.evaluation.ec57_files import read_marks
+from heartbert.evaluation.ec57_marks import NEVER, Clock, follow_marks
+from heartbert.evaluation.ec57_marks import Stretch as MarkedStretch
 from heartbert.records.record import ArraySource, Channel
 from heartbert.results import annotations
 from heartbert.results.annotations import Digitisation, Mark, annotation_bytes, fit_digitisation, write_wfdb
@@ -59,6 +62,8 @@ def test_wfdb_annotations_read_back_equal_and_in_time_order(analysis, tmp_path):
     assert {read.aux_note[i] for i in np.flatnonzero(is_beat)} == {"p=0.90"}
     assert read.sample[~is_beat].tolist() == [2500, 3250]
     assert [read.aux_note[i] for i in np.flatnonzero(~is_beat)] == ["flat", "scorable"]
+    assert read.subtype[~is_beat].tolist() == [0x10, 0]  # the analysis has beats there
+    assert not read.subtype[is_beat].any()
     assert (np.diff(read.sample) >= 0).all()
     assert read.fs == 250
 
@@ -74,8 +79,41 @@ def test_wfdb_marks_no_end_where_the_next_stretch_or_the_end_follows(make_analys
     write_wfdb(make_analysis("", unscorable=stretches), tmp_path)
 
     read = wfdb.rdann(str(tmp_path / "beats"), "atr")
-    assert read.sample.tolist() == [2500, 3250, 3500, 14750]
-    assert read.aux_note == ["flat", "missing", "scorable", "saturated"]
+    assert read.sample.tolist() == [2500, 3500, 14750]
+    assert read.aux_note == ["flat, missing", "scorable", "saturated"]
+
+
+def test_wfdb_stretches_are_shutdowns_to_the_comparison_of_ec57(make_analysis, tmp_path):
+    """Missed beats in a shutdown are counted apart by the standard, so scoring must see where it starts and ends."""
+    stretches = (Stretch(10.0, 13.0, "flat"), Stretch(13.0, 14.0, "flat"), Stretch(59.0, 60.0, "saturated"))
+
+    write_wfdb(make_analysis("", unscorable=stretches), tmp_path)
+
+    track = follow_marks(read_marks(tmp_path / "beats", "atr"), Clock(250.0, 38), "aami")
+    assert track.shutdown == (MarkedStretch(2500, 3500), MarkedStretch(14750, NEVER))
+
+
+def test_wfdb_stretch_with_given_beats_is_noise_and_no_shutdown(make_analysis, tmp_path):
+    """Who gave beats there could read the signal, perhaps in another lead."""
+    write_wfdb(make_analysis(unscorable=(Stretch(10.0, 13.0, "flat"),), duration_s=60.0), tmp_path)
+
+    marks = read_marks(tmp_path / "beats", "atr")
+
+    assert marks.subtypes[[symbol == "~" for symbol in marks.annotations.symbols]].tolist() == [0x10, 0]
+    assert follow_marks(marks, Clock(250.0, 38), "aami").shutdown == ()
+
+
+def test_wfdb_note_says_that_a_beat_is_q_for_want_of_confidence(make_analysis, tmp_path):
+    """Q of the head and Q of abstaining are two things."""
+    built = make_analysis("NN", duration_s=2.0)
+    beats = replace(built.beats, min_confidence=0.6)
+    beats.probabilities[1] = (0.41, 0.3, 0.1, 0.1, 0.09)
+
+    write_wfdb(replace(built, beats=beats), tmp_path)
+
+    read = wfdb.rdann(str(tmp_path / "beats"), "atr")
+    assert read.symbol == ["N", "Q"]
+    assert read.aux_note == ["p=0.90", "p=0.41 below 0.60"]
 
 
 def test_wfdb_annotation_file_is_empty_but_valid_without_beats_and_stretches(make_analysis, tmp_path):

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from heartbert.predictions.calibration import Calibration, ReliabilityBin, RiskPoint
 from heartbert.results import report
 from heartbert.results.report import write_report
 from heartbert.signals.quality import Stretch
@@ -145,3 +146,45 @@ def test_report_stays_as_it_was_when_writing_stops(analysis, tmp_path, monkeypat
 
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_report_shows_what_probabilities_are_worth_where_the_bundle_says_it(analysis, page_of):
+    """Risk and coverage tell at which limit to abstain; older bundles have none, and then nothing is shown."""
+    point = RiskPoint(0.9, 0.825, 0.0123)
+    calibration = Calibration(1.7, 1234, 0.021, 0.08, None, (ReliabilityBin(1234, 0.9, 0.8),), (point,))
+
+    page = page_of(replace(analysis, calibration=calibration))
+
+    assert page.count("data:image/png;base64,") == 4
+    for expected in ("1,234 beats", "temperature 1.70", "0.021", "82.5 %", "1.2 %"):
+        assert expected in page
+    assert "What the probabilities are worth" not in page_of(analysis)
+    assert "What the probabilities are worth" not in page_of(
+        replace(analysis, calibration=replace(calibration, reliability=()))
+    )
+
+
+def test_report_says_how_many_beats_are_q_for_want_of_confidence(analysis, page_of):
+    """Who abstains must see how often."""
+    beats = replace(analysis.beats, min_confidence=0.95)
+
+    page = page_of(replace(analysis, beats=beats))
+
+    assert "Q because below 0.95" in page
+    assert "60 (100.0 %)" in page
+
+
+def test_report_of_given_beats_and_several_leads_says_so(analysis, page_of):
+    """Beats that were given lie also where nothing can be scored."""
+    page = page_of(replace(analysis, beats_given=True, leads=("MLII", "V5")))
+
+    assert "60, given" in page
+    assert "MLII, V5" in page
+    assert "Beats there are those that were given." in page
+
+
+def test_report_with_a_limit_and_no_beats(no_beats, page_of):
+    """Nothing to abstain from."""
+    page = page_of(replace(no_beats, beats=replace(no_beats.beats, min_confidence=0.5)))
+
+    assert "0 (–)" in page

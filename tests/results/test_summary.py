@@ -86,3 +86,26 @@ def test_percent_does_not_hide_small_shares(share, text):
 def test_readable_writes_thousands_and_unit():
     """Beat counts of a day have six digits."""
     assert readable(101234, unit="bpm") == "101,234 bpm"
+
+
+def test_summary_counts_abstained_beats_in_q_and_not_in_its_probability(analysis):
+    """The mean probability is that of beats to which the class was given."""
+    beats = replace(analysis.beats, min_confidence=0.6)
+    beats.probabilities[:2] = (0.5, 0.2, 0.1, 0.1, 0.1)
+
+    summary = summarise(replace(analysis, beats=beats))
+
+    assert (summary.n_abstained, summary.min_confidence) == (2, 0.6)
+    assert [row.n_beats for row in summary.classes] == [51, 1, 4, 1, 3]
+    assert summary.classes[4].mean_probability == pytest.approx(0.9)
+    assert dict(readable_rows(summary))["  of Q, below 0.6"] == "2"
+
+
+def test_summary_says_which_leads_and_whose_beats(analysis):
+    """A count made from several leads or from given beats is another count."""
+    rows = dict(readable_rows(summarise(replace(analysis, leads=("MLII", "V5"), beats_given=True))))
+
+    assert rows["leads that classify"] == "MLII, V5"
+    assert rows["beats"] == "60, given"
+    assert "leads that classify" not in dict(readable_rows(summarise(analysis)))
+    assert summarise(analysis).leads == ("MLII",)

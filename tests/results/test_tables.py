@@ -17,9 +17,21 @@ def test_beats_csv_has_a_row_for_each_beat_with_probabilities_and_rr(analysis, t
 
     rows = list(csv.DictReader((tmp_path / "beats.csv").read_text().splitlines()))
     assert len(rows) == 60
-    assert list(rows[0]) == ["sample", "time_s", "aami_class", "p_N", "p_S", "p_V", "p_F", "p_Q", "rr_s"]
+    assert list(rows[0]) == ["sample", "time_s", "aami_class", "p_N", "p_S", "p_V", "p_F", "p_Q", "rr_s", "abstained"]
     assert (rows[0]["rr_s"], rows[1]["rr_s"]) == ("", "1.0000")
     assert (rows[31]["sample"], rows[31]["aami_class"], rows[31]["p_V"]) == ("7875", "V", "0.9000")
+
+
+def test_beats_csv_says_which_beats_are_q_for_want_of_confidence(analysis, tmp_path):
+    """Q of the head and Q of abstaining are two things."""
+    beats = replace(analysis.beats, min_confidence=0.6)
+    beats.probabilities[3] = (0.5, 0.3, 0.1, 0.05, 0.05)
+
+    write_beats_csv(replace(analysis, beats=beats), tmp_path / "beats.csv")
+
+    rows = list(csv.DictReader((tmp_path / "beats.csv").read_text().splitlines()))
+    assert [index for index, row in enumerate(rows) if row["abstained"] == "1"] == [3]
+    assert (rows[3]["aami_class"], rows[3]["p_N"], rows[39]["aami_class"]) == ("Q", "0.5000", "Q")
 
 
 def test_beats_csv_has_only_a_header_without_beats(no_beats, tmp_path):

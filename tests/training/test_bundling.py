@@ -5,13 +5,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from transformers import AutoModel
 
-from heartbert.errors import BundleError
+from heartbert.bundle import load_bundle
+from heartbert.embeddings.encoder import quiet_transformers
+from heartbert.errors import BundleError, ConfigError
+from heartbert.pipeline import HeartBert
+from heartbert.records import read_annotations, read_record
 from heartbert.tokens import TOKENIZER_FILE
-from heartbert.training.bundling import bundle_pretrained
+from heartbert.training.bundling import HeadChoice, bundle_pretrained, bundle_with_heartbeats, choose_head
 from heartbert.training.card import write_card
 from heartbert.training.config import read_config
+from heartbert.training.heartbeat_tuning import FineTuning
+from heartbert.training.heartbeat_window import WindowHeadConfig
 from heartbert.training.pretraining import Pretraining
 
 
@@ -94,3 +103,66 @@ def test_run_with_steps_left_is_refused(tiny_corpus: Path, tmp_path: Path) -> No
 
     with pytest.raises(BundleError, match="step 0 of 20"):
         bundle_pretrained(run, tiny_corpus, tmp_path / "bundle", name="x", version="1")
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        HeadChoice(tuning=FineTuning(n_layers=1, n_training_epochs=1)),
+        HeadChoice(tuning=FineTuning(lora_rank=2, n_training_epochs=1), beats="reference"),
+        HeadChoice(window=WindowHeadConfig(frozen_layers=1, n_units=8, n_training_epochs=1, windows_per_step=32)),
+    ],
+    ids=["layers", "lora", "window"],
+)
+def test_bundle_of_a_trained_encoder_loads_everywhere_and_scores_as_it_says(
+    tiny_pretrained: Path, tiny_database: Path, tmp_path: Path, choice: HeadChoice
+) -> None:
+    """Heads and the encoders trained with them travel together, as a plain folder that transformers opens."""
+    if choice.tuning and choice.tuning.lora_rank:
+        pytest.importorskip("peft")
+    sides = [tiny_database / "a.hea"], [tiny_database / "c.hea"]
+    folder = tmp_path / "bundle"
+
+    scores = bundle_with_heartbeats(tiny_pretrained, sides, folder, read_config("tiny").heartbeats, choice=choice)
+
+    bundle = load_bundle(folder)
+    with quiet_transformers():
+        loaded = AutoModel.from_pretrained(folder, trust_remote_code=False).float().state_dict()
+    ours = bundle.model.base_model.state_dict()
+    assert all(torch.equal(loaded[name], ours[name]) for name in ours)
+    told = bundle.manifest["heartbeats"]
+    assert (told["scores"], told["beats"]) == (scores, choice.beats)
+    assert (told["trained_on"], told["validated_on"]) == (["a"], ["c"])
+    assert bundle.calibration is not None
+    assert bundle.heartbeats is not None
+    assert bundle.heartbeats.temperature == pytest.approx(bundle.calibration.temperature)
+    assert not any("lora" in path.name or "adapter" in path.name for path in folder.iterdir())
+    found = HeartBert(bundle).classify_heartbeats(
+        read_record(sides[1][0]), r_peaks=read_annotations(sides[1][0], "atr").samples
+    )
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_head_choice_takes_one_way_of_training_the_encoder() -> None:
+    """The window head brings its own."""
+    with pytest.raises(ConfigError, match="were both chosen"):
+        HeadChoice(tuning=FineTuning(n_layers=1), window=WindowHeadConfig())
+
+
+def test_options_of_the_command_line_become_a_choice() -> None:
+    """What is not given keeps its usual value."""
+    usual = {"frozen_layers": None, "n_layers": 0, "lora_rank": 0, "n_training_epochs": None, "device": "cpu"}
+
+    assert choose_head("beats", "detected", usual) == HeadChoice()
+    assert choose_head("beats", "reference", {**usual, "lora_rank": 4}) == HeadChoice(
+        beats="reference", tuning=FineTuning(lora_rank=4)
+    )
+    assert choose_head("window", "detected", {**usual, "frozen_layers": 0, "n_training_epochs": 2}) == HeadChoice(
+        window=WindowHeadConfig(frozen_layers=0, n_training_epochs=2)
+    )
+    for head, beats, numbers in (("tail", "detected", usual), ("beats", "guessed", usual)):
+        with pytest.raises(ConfigError, match="a head is beats or window, and beats are detected or reference"):
+            choose_head(head, beats, numbers)
+    for head, numbers in (("window", {**usual, "n_layers": 1}), ("beats", {**usual, "frozen_layers": 3})):
+        with pytest.raises(ConfigError, match="--frozen-layers belongs to --head window"):
+            choose_head(head, "detected", numbers)

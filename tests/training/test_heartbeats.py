@@ -9,8 +9,15 @@ from heartbert.bundle import load_bundle
 from heartbert.errors import ConfigError, LeakageError, RecordFormatError
 from heartbert.training.bundling import bundle_with_heartbeats
 from heartbert.training.config import read_config
-from heartbert.training.heartbeats import AnnotatedBeats, embed_annotated, train_head, train_heads
-from tests.synthetic import write_annotated
+from heartbert.training.heartbeats import (
+    AnnotatedBeats,
+    embed_annotated,
+    label_beats,
+    score_head,
+    train_head,
+    train_heads,
+)
+from tests.synthetic import synthetic_ecg, write_annotated
 
 SETTINGS = replace(read_config("tiny").heartbeats, n_training_epochs=60, learning_rate=1e-2)
 
@@ -93,7 +100,7 @@ def test_bundle_with_heartbeats_refuses_a_recording_on_both_sides(
     """The most common way to fool oneself must be an error, not a warning."""
     paths = [tiny_database / "a.hea", tiny_database / "b.hea"]
 
-    with pytest.raises(LeakageError, match=r"1 persons in both training and test, first '.*/b'"):
+    with pytest.raises(LeakageError, match=r"first of '.*/b'"):
         bundle_with_heartbeats(tiny_pretrained, (paths, paths[1:]), tmp_path / "x", SETTINGS)
     assert not (tmp_path / "x").exists()
 
@@ -102,7 +109,7 @@ def test_bundle_with_heartbeats_refuses_one_person_under_two_names(tiny_pretrain
     """MIT-BIH 201 and 202 show one man."""
     sides = [tmp_path / "mitdb" / "201.hea"], [tmp_path / "mitdb" / "202.hea"]
 
-    with pytest.raises(LeakageError, match="1 persons in both training and test, first 'mitdb/201'"):
+    with pytest.raises(LeakageError, match="1 person in training and test, first 'mitdb/201'"):
         bundle_with_heartbeats(tiny_pretrained, sides, tmp_path / "x", SETTINGS)
 
 
@@ -114,3 +121,68 @@ def test_bundle_with_heartbeats_writes_a_card_with_the_scores_of_all_seeds(tiny_
     assert "Research software, not a medical device" in card
     assert f"| macro_f1 | {scores['macro_f1']:.3f} |" in card
     assert "Trained on MIT-BIH records a, b" in card
+
+
+def test_reference_beats_are_those_of_the_annotation(tiny_pretrained: Path, tiny_database: Path) -> None:
+    """Where the detector is not what is studied, every annotated beat is there, first and last included."""
+    annotation = wfdb.rdann(str(tiny_database / "a"), "atr")
+
+    beats = embed_annotated(load_bundle(tiny_pretrained), tiny_database / "a.hea", layer=1, beats="reference")
+
+    np.testing.assert_array_equal(beats.r_peaks, annotation.sample)
+    np.testing.assert_array_equal(beats.labels, beats.reference_classes)
+    assert beats.embeddings.shape == (annotation.sample.size, 3 * 32)
+    assert np.isfinite(beats.embeddings).all()
+
+
+def test_reference_beats_in_a_gap_and_of_a_pacemaker_are_kept(tiny_pretrained: Path, tmp_path: Path) -> None:
+    """Noise hides no beat of the annotation: what is left of it is embedded, and a paced beat is of class Q."""
+    signal, samples, symbols = synthetic_ecg(30.0, 360.0)
+    signal[10 * 360 : 15 * 360] = np.nan
+    symbols[0] = "/"
+    wfdb.wrsamp(
+        "x", fs=360, units=["mV"], sig_name=["II"], p_signal=signal[:, None].astype(float), fmt=["16"],
+        adc_gain=[1000.0], baseline=[0], write_dir=str(tmp_path),
+    )  # fmt: skip
+    wfdb.wrann("x", "atr", samples, symbols, fs=360, write_dir=str(tmp_path))
+
+    beats = embed_annotated(load_bundle(tiny_pretrained), tmp_path / "x.hea", layer=1, beats="reference")
+
+    hidden = (beats.reference_s > 10.6) & (beats.reference_s < 14.4)
+    assert beats.r_peaks.size == samples.size
+    assert beats.labels[0] == 4
+    assert hidden.sum() >= 3
+    assert not beats.embeddings[hidden].any()
+    assert beats.embeddings[~hidden].any(axis=1).all()
+
+
+def test_reference_beats_outside_the_recording_are_refused(tiny_pretrained: Path, tmp_path: Path) -> None:
+    """The annotation of a longer recording, or at another rate, belongs to something else."""
+    path = write_annotated(tmp_path, "x", seed=0, duration_s=5.0)
+    wfdb.wrann("x", "atr", np.array([100, 5000]), ["N", "N"], fs=360, write_dir=str(tmp_path))
+
+    with pytest.raises(ConfigError, match=r"the beats of 'x.atr': beat 1 is at sample 5000"):
+        label_beats(load_bundle(tiny_pretrained).preprocessing, path, beats="reference")
+
+
+def test_train_head_stores_a_temperature_that_leaves_classes_alone() -> None:
+    """Probabilities are mended after the training epoch has been chosen."""
+    validation = [separable("b", seed=1)]
+
+    trained = train_head([separable("a")], validation, SETTINGS, seed=0)
+
+    assert trained.calibration is not None
+    assert trained.head.temperature == trained.calibration.temperature != 1.0
+    assert score_head(trained.head, validation) == trained.scores
+    assert trained.calibration.n_beats == 600
+
+
+def test_recordings_without_a_beat_are_not_trained_on() -> None:
+    """The detector may find none; on the validation side all its beats are missed."""
+    silent = replace(separable("x"), r_peaks=np.empty(0, int), labels=np.empty(0, int), embeddings=np.empty((0, 6)))
+
+    trained = train_head([separable("a"), silent], [separable("b", seed=1), silent], SETTINGS, seed=0)
+
+    assert trained.scores["detector_sensitivity"] == pytest.approx(0.5)
+    with pytest.raises(ConfigError, match="0 training and 1 validation recordings"):
+        train_head([silent], [separable("b", seed=1)], SETTINGS, seed=0)

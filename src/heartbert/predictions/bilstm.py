@@ -1,4 +1,4 @@
-"""Stage 7 of 7: embeddings -> predictions. The BiLSTM head over a sequence of beats."""
+"""Stage 7 of 7: embeddings -> predictions. The BiLSTM heads: over a sequence of beats, and over tokens."""
 
 import torch
 from torch import nn
@@ -51,4 +51,49 @@ class BeatSequenceHead(nn.Module):
         projected = nn.functional.gelu(self.project(self.dropout(torch.cat([scaled, difference], dim=-1))))
         hidden, _ = self.lstm(torch.cat([projected, rr], dim=-1))
         logits: torch.Tensor = self.classify(self.dropout(hidden))
+        return logits
+
+
+class TokenSequenceHead(nn.Module):
+    """Classifies windows from the embeddings of their tokens: the head of the HeartBERT paper.
+
+    Where the published code reads the last state on padding, this one packs the windows by their lengths: the state
+    of each direction is that after the last token it has seen, and no padding is read.
+
+    Parameters
+    ----------
+    hidden_size : int
+        Width of a token embedding.
+    n_classes : int
+    n_units : int
+        LSTM units in each direction.
+    dropout : float
+        Share of the states set to zero while training.
+    """
+
+    def __init__(self, hidden_size: int, n_classes: int, *, n_units: int, dropout: float) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(hidden_size, n_units, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(2 * n_units, n_classes)
+
+    def forward(self, embeddings: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """Score windows.
+
+        Parameters
+        ----------
+        embeddings : Tensor, shape (n_tokens, hidden_size)
+            Tokens of all windows, one window after the other.
+        counts : Tensor of int64, shape (n_windows,)
+            Tokens of each window; a window without any is read as one token of zeros.
+
+        Returns
+        -------
+        logits : Tensor, shape (n_windows, n_classes)
+        """
+        nothing = embeddings.new_zeros(1, embeddings.shape[1])
+        windows = [part if len(part) else nothing for part in torch.split(embeddings, counts.tolist())]
+        packed = nn.utils.rnn.pack_sequence(windows, enforce_sorted=False)
+        _, (states, _) = self.lstm(packed)  # (2, n_windows, n_units)
+        logits: torch.Tensor = self.classify(self.dropout(torch.cat([states[0], states[1]], dim=-1)))
         return logits

@@ -27,10 +27,13 @@ class HeartbeatHead:
         In evaluation mode.
     layer : int
         Encoder layer that it reads.
+    temperature : float
+        What its scores are divided by, see `heartbert.predictions.calibration`.
     """
 
     network: BeatSequenceHead
     layer: int
+    temperature: float = 1.0
 
 
 def beat_intervals(r_peaks: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -75,7 +78,7 @@ class HeartbeatClassifier:
 
     def __init__(self, head: HeartbeatHead, r_peaks: npt.NDArray[np.int64]) -> None:
         self.probabilities = np.zeros((r_peaks.size, len(AamiClass)), dtype=np.float32)
-        self._network = head.network
+        self._network, self._temperature = head.network, head.temperature
         self._rr = rr_features(r_peaks / TARGET_FS)
         self._held = np.empty((0, head.network.mean.numel()), dtype=np.float16)
         self._first_held, self._next = 0, 0
@@ -108,7 +111,7 @@ class HeartbeatClassifier:
     def _score(self, sequence: npt.NDArray[np.float32], rr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         usual = torch.from_numpy(usual_beat(sequence))[None, None]
         logits = self._network(torch.from_numpy(sequence)[None], usual, torch.from_numpy(rr)[None])[0]
-        probabilities: npt.NDArray[np.float32] = torch.softmax(logits, dim=-1).numpy()
+        probabilities: npt.NDArray[np.float32] = torch.softmax(logits / self._temperature, dim=-1).numpy()
         return probabilities
 
 

@@ -7,6 +7,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from heartbert.errors import ConfigError
+
 
 class AamiClass(IntEnum):
     """Heartbeat classes of ANSI/AAMI EC57:2012, in the order of every probability row."""
@@ -39,6 +41,21 @@ BEAT_CLASS_OF_SYMBOL = MappingProxyType(
 """AAMI class of each WFDB beat symbol; symbols that are no beat have no entry."""
 
 
+def check_confidence(min_confidence: float) -> None:
+    """Refuse a limit of confidence that is no probability.
+
+    Raises
+    ------
+    ConfigError
+        If it is not within 0 to 1.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise ConfigError(
+            f"min_confidence is {min_confidence}; it is the lowest probability, 0 to 1, at which a beat keeps its "
+            "class. Give for example 0.6"
+        )
+
+
 @dataclass(frozen=True)
 class BeatPredictions:
     """Heartbeats of one lead, in time order.
@@ -51,11 +68,22 @@ class BeatPredictions:
         That sampling frequency in Hz.
     probabilities : ndarray of float32, shape (n_beats, 5)
         Probability of N, S, V, F, Q (`AamiClass`); each row sums to 1.
+    min_confidence : float
+        Beats whose highest probability is below it are not classified: their class is Q. 0 classifies all.
+
+    Raises
+    ------
+    ConfigError
+        If `min_confidence` is not within 0 to 1.
     """
 
     samples: npt.NDArray[np.int64]
     fs: float
     probabilities: npt.NDArray[np.float32]
+    min_confidence: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_confidence(self.min_confidence)
 
     @property
     def times_s(self) -> npt.NDArray[np.float64]:
@@ -63,6 +91,16 @@ class BeatPredictions:
         return self.samples / self.fs
 
     @property
+    def confidences(self) -> npt.NDArray[np.float32]:
+        """Highest probability of each beat, shape (n_beats,)."""
+        return np.asarray(self.probabilities.max(axis=1, initial=0))
+
+    @property
+    def abstained(self) -> npt.NDArray[np.bool_]:
+        """Whether each beat is Q because no class is probable enough, shape (n_beats,)."""
+        return np.asarray(self.confidences < self.min_confidence)
+
+    @property
     def classes(self) -> npt.NDArray[np.int64]:
-        """Most probable `AamiClass` of each beat, shape (n_beats,)."""
-        return np.asarray(np.argmax(self.probabilities, axis=1))
+        """Most probable `AamiClass` of each beat, Q where it is not probable enough, shape (n_beats,)."""
+        return np.where(self.abstained, int(AamiClass.Q), np.argmax(self.probabilities, axis=1))

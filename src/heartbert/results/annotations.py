@@ -26,7 +26,9 @@ _FLOAT32_RESOLUTION = 1e-7
 
 # annot(5): codes of the symbols used here, and of the entries that carry no beat.
 _CODE_OF_SYMBOL = {"N": 1, "V": 5, "F": 6, "S": 9, "Q": 13, "~": 14}
-_NOTE, _SKIP, _AUX = 22, 59, 63
+_NOTE, _SKIP, _SUB, _AUX = 22, 59, 61, 63
+# Subtypes of a noise mark: no signal can be read (EC57 and bxb call it a shutdown), signal 0 cannot, all can.
+_SHUTDOWN, _UNREADABLE, _READABLE = 0x30, 0x10, 0x00
 _LONGEST_INTERVAL = 1023
 _LONGEST_SKIP = 2**31 - 1
 
@@ -48,9 +50,12 @@ class Digitisation:
 def write_wfdb(analysis: Analysis, folder: Path, name: str = "beats") -> list[Path]:
     """Write the analysed lead with its beats and unscorable stretches as a WFDB record.
 
-    Beats carry the symbol of their AAMI class and a note like ``p=0.93``; ``~`` marks where an unscorable
-    stretch starts (note: the reason) and where it ends (note: ``scorable``). All samples are at the
-    recording's own sampling frequency. The files appear together, once all of them are written.
+    Beats carry the symbol of their AAMI class and a note like ``p=0.93``; a beat that is Q because no class is
+    probable enough has a note like ``p=0.41 below 0.60``. ``~`` marks where an unscorable stretch starts (note: the
+    reason, or the reasons of stretches that touch) and where it ends (note: ``scorable``). Its subtype is 0x30 at the
+    start, which EC57 and ``bxb`` read as a shutdown, or 0x10 where beats that were given lie in the stretch, and 0 at
+    the end. All samples are at the recording's own sampling frequency. The files appear together, once all of them are
+    written.
 
     Parameters
     ----------
@@ -100,11 +105,12 @@ def fit_digitisation(channel: Channel) -> Digitisation:
 
 @dataclass(frozen=True)
 class Mark:
-    """One annotation: sample index, symbol and note (ASCII, at most 255 characters)."""
+    """One annotation: sample index, symbol, note (ASCII, at most 255 characters) and subtype (0 to 127)."""
 
     sample: int
     symbol: str
     note: str
+    subtype: int = 0
 
 
 def annotation_bytes(marks: list[Mark], fs: float) -> bytes:
@@ -123,7 +129,8 @@ def annotation_bytes(marks: list[Mark], fs: float) -> bytes:
     encoded = bytearray(_entry(_NOTE, 0) + _aux(f"## time resolution: {_plain(fs)}"))
     previous = 0
     for mark in marks:
-        encoded += _interval_entry(_CODE_OF_SYMBOL[mark.symbol], mark.sample - previous) + _aux(mark.note)
+        encoded += _interval_entry(_CODE_OF_SYMBOL[mark.symbol], mark.sample - previous)
+        encoded += (_entry(_SUB, mark.subtype) if mark.subtype else b"") + _aux(mark.note)
         previous = mark.sample
     return bytes(encoded) + end_of_file
 
@@ -150,20 +157,35 @@ def _aux(note: str) -> bytes:
 
 def _beat_marks(analysis: Analysis) -> Iterator[Mark]:
     beats = analysis.beats
-    highest = beats.probabilities.max(axis=1, initial=0)
-    for sample, aami_class, probability in zip(beats.samples, beats.classes, highest, strict=True):
-        yield Mark(int(sample), AamiClass(aami_class).name, f"p={probability:.2f}")
+    rows = zip(beats.samples, beats.classes, beats.confidences, beats.abstained, strict=True)
+    for sample, aami_class, confidence, abstained in rows:
+        why = f" below {beats.min_confidence:.2f}" if abstained else ""
+        yield Mark(int(sample), AamiClass(aami_class).name, f"p={confidence:.2f}{why}")
 
 
 def _stretch_marks(analysis: Analysis) -> Iterator[Mark]:
-    """Mark where each stretch starts, and where it ends unless the next one or the end follows at once."""
-    fs, n_samples = analysis.channel.fs, analysis.channel.n_samples
-    starts = [round(stretch.start_s * fs) for stretch in analysis.unscorable]
-    for stretch, start, following in zip(analysis.unscorable, starts, [*starts, n_samples][1:], strict=True):
-        yield Mark(start, "~", stretch.reason)
-        stop = round(stretch.stop_s * fs)
-        if stop < following:
-            yield Mark(stop, "~", "scorable")
+    """Mark where each run of stretches that touch starts, and where it ends unless the recording ends there."""
+    n_samples, samples = analysis.channel.n_samples, analysis.beats.samples
+    for start, stop, reasons in _joined_stretches(analysis):
+        with_beats = np.searchsorted(samples, stop) > np.searchsorted(samples, start)
+        yield Mark(start, "~", reasons, _UNREADABLE if with_beats else _SHUTDOWN)
+        if stop < n_samples:
+            yield Mark(stop, "~", "scorable", _READABLE)
+
+
+def _joined_stretches(analysis: Analysis) -> list[tuple[int, int, str]]:
+    """Return first sample, sample after the last and reasons of each run of stretches with nothing between them."""
+    fs = analysis.channel.fs
+    joined: list[tuple[int, int, str]] = []
+    for stretch in analysis.unscorable:
+        start, stop = round(stretch.start_s * fs), round(stretch.stop_s * fs)
+        if joined and start <= joined[-1][1]:
+            first, _, reasons = joined.pop()
+            shown = reasons if stretch.reason in reasons.split(", ") else f"{reasons}, {stretch.reason}"
+            joined.append((first, stop, shown))
+        else:
+            joined.append((start, stop, stretch.reason))
+    return joined
 
 
 def _write_signal(channel: Channel, digitisation: Digitisation, path: Path) -> tuple[int, int]:

@@ -115,7 +115,7 @@ def draw_class_confidence(figure: FigureBase, analysis: Analysis) -> None:
     """Draw the probabilities of each class's beats: median, quartiles, 5th and 95th percentile."""
     axes = figure.subplots()
     beats = analysis.beats
-    of_class = [beats.probabilities[beats.classes == key, key] for key in AamiClass]
+    of_class = [beats.probabilities[(beats.classes == key) & ~beats.abstained, key] for key in AamiClass]
     boxes = axes.boxplot(
         of_class,
         orientation="horizontal",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from heartbert.analysis import Analysis
 from heartbert.files import replacing_file
 from heartbert.predictions.labels import AamiClass
-from heartbert.results import plots
+from heartbert.results import plots, reliability
 from heartbert.results.summary import (
     CLASS_NAMES,
     DISCLAIMER,
@@ -84,6 +84,7 @@ def _page_parts(analysis: Analysis, summary: Summary) -> dict[str, str]:
         "class_rows": "\n".join(_class_row(row) for row in summary.classes),
         "unscorable_section": _unscorable_section(analysis, summary),
         "score_section": _score_section(summary),
+        "calibration_section": _calibration_section(analysis),
         "processing_rows": _rows(_processing_rows(summary)),
         **_figures(analysis),
     }
@@ -128,6 +129,7 @@ def _recording_rows(summary: Summary) -> list[tuple[str, str]]:
         ("record", summary.record_name),
         ("subject", summary.subject_id),
         ("lead", summary.lead),
+        *([("leads that classify", ", ".join(summary.leads))] if len(summary.leads) > 1 else []),
         ("sampling frequency", f"{summary.fs:g} Hz"),
         ("amplitude unit", summary.unit),
         ("duration", f"{clock(summary.duration_s)} ({summary.duration_s:,.1f} s)"),
@@ -138,13 +140,19 @@ def _recording_rows(summary: Summary) -> list[tuple[str, str]]:
 def _finding_rows(summary: Summary) -> list[tuple[str, str]]:
     longest = f", the longest of {summary.longest_ventricular_run}" if summary.n_ventricular_runs else ""
     return [
-        ("beats", readable(summary.n_beats)),
+        ("beats", f"{readable(summary.n_beats)}{', given' if summary.beats_given else ''}"),
+        *([_abstained_row(summary)] if summary.min_confidence else []),
         ("mean heart rate", readable(summary.mean_rate_bpm, unit="bpm")),
         ("lowest over 10 beats", readable(summary.min_rate_bpm, unit="bpm")),
         ("highest over 10 beats", readable(summary.max_rate_bpm, unit="bpm")),
         (f"runs of {RUN_BEATS} or more V beats", f"{summary.n_ventricular_runs}{longest}"),
         ("not scorable", f"{summary.unscorable_s:,.1f} s ({percent(summary.unscorable_share)})"),
     ]
+
+
+def _abstained_row(summary: Summary) -> tuple[str, str]:
+    share = summary.n_abstained / summary.n_beats if summary.n_beats else None
+    return f"Q because below {summary.min_confidence:g}", f"{summary.n_abstained:,} ({percent(share)})"
 
 
 def _processing_rows(summary: Summary) -> list[tuple[str, str]]:
@@ -194,8 +202,9 @@ def _unscorable_section(analysis: Analysis, summary: Summary) -> str:
     n_more = summary.n_unscorable - len(shown)
     more = f"<p>… and {n_more:,} more; <code>beats.atr</code> marks all of them.</p>" if n_more else ""
     total = counted(summary.n_unscorable, "stretch", "stretches")
+    beats = "Beats there are those that were given." if summary.beats_given else "No beats are reported there."
     return (
-        f"<p>{total}, {summary.unscorable_s:,.1f} s together. No beats are reported there.</p>"
+        f"<p>{total}, {summary.unscorable_s:,.1f} s together. {beats}</p>"
         '<table><tr><th>start</th><th class="number">start (s)</th><th class="number">length (s)</th>'
         f"<th>reason</th></tr>{''.join(_stretch_row(stretch) for stretch in shown)}</table>{more}"
     )
@@ -213,6 +222,30 @@ def _score_section(summary: Summary) -> str:
         return f"<p>{_NO_SCORES}</p>"
     rows = _rows((name, readable(score, 3)) for name, score in summary.heartbeat_scores.items())
     return f"<p>{_SCORES}</p><table>{rows}</table>"
+
+
+def _calibration_section(analysis: Analysis) -> str:
+    """Show what the probabilities are worth, where the bundle says it."""
+    calibration = analysis.calibration
+    if calibration is None or not calibration.reliability:
+        return ""
+    figure = plots.new_figure(3.6)
+    reliability.draw_reliability(figure, calibration)
+    rows = "".join(
+        f'<tr><td class="number">{point.min_confidence:g}</td><td class="number">{percent(point.coverage)}</td>'
+        f'<td class="number">{percent(point.risk)}</td></tr>'
+        for point in calibration.risk_coverage
+    )
+    template = Template(files("heartbert.results").joinpath("calibration.html").read_text("utf-8"))
+    return template.substitute(
+        png=_base64_png(figure),
+        n_beats=readable(calibration.n_beats),
+        temperature=readable(calibration.temperature, 2),
+        ece=readable(calibration.ece, 3),
+        ece_uncalibrated=readable(calibration.ece_uncalibrated, 3),
+        ece_left_out=readable(calibration.ece_left_out, 3),
+        rows=rows,
+    )
 
 
 def _rows(pairs: Iterable[tuple[str, str]]) -> str:

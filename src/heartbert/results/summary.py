@@ -26,7 +26,10 @@ RUN_BEATS = 3
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """The beats of one AAMI class: their number, share of all beats and mean probability of the class."""
+    """The beats of one AAMI class: their number, share of all beats and mean probability of the class.
+
+    Beats that are Q because no class is probable enough count there, and not in its mean probability.
+    """
 
     aami_class: str
     n_beats: int
@@ -42,8 +45,14 @@ class Summary:
     ----------
     file, record_name, subject_id, lead, fs, unit, duration_s, start
         The recording; `start` is ISO 8601.
+    leads
+        Leads that classified the beats.
+    beats_given
+        Whether the beats were given by the caller, not detected.
     n_beats, classes
         Beats in all and by class in the order N, S, V, F, Q.
+    min_confidence, n_abstained
+        Limit of the highest probability, and the beats below it, which are Q.
     n_ventricular_runs, longest_ventricular_run
         Runs of at least three ventricular beats, and the beats of the longest run of any length.
     mean_rate_bpm, min_rate_bpm, max_rate_bpm
@@ -66,8 +75,12 @@ class Summary:
     unit: str
     duration_s: float
     start: str | None
+    leads: tuple[str, ...]
+    beats_given: bool
     n_beats: int
     classes: tuple[ClassSummary, ...]
+    min_confidence: float
+    n_abstained: int
     n_ventricular_runs: int
     longest_ventricular_run: int
     mean_rate_bpm: float | None
@@ -104,8 +117,12 @@ def summarise(analysis: Analysis) -> Summary:
         unit=channel.unit,
         duration_s=channel.duration_s,
         start=record.start.isoformat() if record.start else None,
+        leads=analysis.leads or (channel.name,),
+        beats_given=analysis.beats_given,
         n_beats=int(analysis.beats.samples.size),
         classes=tuple(_class_summary(analysis, aami_class) for aami_class in AamiClass),
+        min_confidence=float(analysis.beats.min_confidence),
+        n_abstained=int(np.count_nonzero(analysis.beats.abstained)),
         n_ventricular_runs=int(np.count_nonzero(runs >= RUN_BEATS)),
         longest_ventricular_run=int(runs.max(initial=0)),
         mean_rate_bpm=60.0 / float(rr_s.mean()) if rr_s.size else None,
@@ -162,12 +179,13 @@ def readable_rows(summary: Summary) -> list[tuple[str, str]]:
     rows = [
         ("record", summary.record_name),
         ("lead", f"{summary.lead} ({summary.unit}, {summary.fs:g} Hz)"),
+        *([("leads that classify", ", ".join(summary.leads))] if len(summary.leads) > 1 else []),
         ("duration", f"{clock(summary.duration_s)} ({summary.duration_s:.1f} s)"),
         (
             "not scorable",
             f"{summary.unscorable_s:.1f} s in {counted(summary.n_unscorable, 'stretch', 'stretches')}",
         ),
-        ("beats", readable(summary.n_beats)),
+        ("beats", f"{readable(summary.n_beats)}{', given' if summary.beats_given else ''}"),
     ]
     rows += [
         (
@@ -176,6 +194,8 @@ def readable_rows(summary: Summary) -> list[tuple[str, str]]:
         )
         for row in summary.classes
     ]
+    if summary.min_confidence:
+        rows.append((f"  of Q, below {summary.min_confidence:g}", readable(summary.n_abstained)))
     return [
         *rows,
         ("ventricular runs", f"{summary.n_ventricular_runs} of {RUN_BEATS} beats or more"),
@@ -191,9 +211,12 @@ def readable_rows(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _class_summary(analysis: Analysis, aami_class: AamiClass) -> ClassSummary:
-    given = analysis.beats.probabilities[analysis.beats.classes == aami_class, aami_class]
+    beats = analysis.beats
+    inside = beats.classes == aami_class
+    given = beats.probabilities[inside & ~beats.abstained, aami_class]
     mean = float(given.mean(dtype=np.float64)) if given.size else None
-    return ClassSummary(aami_class.name, int(given.size), _share(given.size, analysis.beats.samples.size), mean)
+    n_beats = int(np.count_nonzero(inside))
+    return ClassSummary(aami_class.name, n_beats, _share(n_beats, beats.samples.size), mean)
 
 
 def _ventricular_runs(analysis: Analysis) -> npt.NDArray[np.int64]:

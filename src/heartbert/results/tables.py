@@ -17,9 +17,10 @@ from heartbert.results.summary import DISCLAIMER, summarise
 
 
 def write_beats_csv(analysis: Analysis, path: Path) -> None:
-    """Write one row for each beat: sample, time_s, aami_class, p_N to p_Q, rr_s.
+    """Write one row for each beat: sample, time_s, aami_class, p_N to p_Q, rr_s, abstained.
 
     ``rr_s`` is the time from the previous beat; empty for the first beat and after an unscorable stretch.
+    ``abstained`` is 1 for a beat that is Q because no class is probable enough, else 0.
     """
     beats = analysis.beats
     columns = zip(
@@ -28,15 +29,18 @@ def write_beats_csv(analysis: Analysis, path: Path) -> None:
         beats.classes,
         beats.probabilities,
         rr_intervals_s(analysis),
+        beats.abstained,
         strict=True,
     )
     with replacing_file(path) as temporary, temporary.open("w", encoding="ascii", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["sample", "time_s", "aami_class", *(f"p_{name.name}" for name in AamiClass), "rr_s"])
-        for sample, time_s, aami_class, probabilities, rr_s in columns:
+        writer.writerow(
+            ["sample", "time_s", "aami_class", *(f"p_{name.name}" for name in AamiClass), "rr_s", "abstained"]
+        )
+        for sample, time_s, aami_class, probabilities, rr_s, abstained in columns:
             shares = (f"{probability:.4f}" for probability in probabilities)
             rr_text = f"{rr_s:.4f}" if np.isfinite(rr_s) else ""
-            writer.writerow([sample, f"{time_s:.4f}", AamiClass(aami_class).name, *shares, rr_text])
+            writer.writerow([sample, f"{time_s:.4f}", AamiClass(aami_class).name, *shares, rr_text, int(abstained)])
 
 
 def write_embeddings(analysis: Analysis, path: Path) -> None:

@@ -77,12 +77,12 @@ Counts are of {n_counted:.1f} million training tokens; neighbours that are hidde
 _HEAD_SECTION = """
 ## Heartbeat head
 
-BiLSTM over the sequence of beats, on layer {layer} of the frozen encoder and RR intervals; {n_head_parameters} trained parameters.
+{kind}; {n_head_parameters} trained parameters.
 Trained on MIT-BIH records {trained_on}. Scores below are on records {validated_on}, which the
 encoder never saw, but on which the training epoch and the settings were chosen: they are optimistic, and they are not the
-DS2 test set, which has not been opened. Beats placed by our own detector; missed and false beats count as errors.
+DS2 test set, which has not been opened. Beats placed by {placed_by}; missed and false beats count as errors.
 
-| | median of {n_seeds} seeds (this head) | lowest | highest |
+| | {what} | lowest | highest |
 |---|---|---|---|
 {rows}
 
@@ -201,10 +201,23 @@ def _head_section(head: dict[str, Any]) -> str:
         values = [scores[name] for scores in by_seed]
         rows.append(f"| {name} | {value:.3f} | {min(values):.3f} | {max(values):.3f} |")
     return _HEAD_SECTION.format(
-        layer=head["layer"],
+        kind=_kind(head),
+        placed_by="the reference annotation" if head.get("beats") == "reference" else "our own detector",
+        what=f"median of {len(by_seed)} seeds (this head)" if len(by_seed) > 1 else "this head, one seed",
         n_head_parameters=head["n_parameters"],
         trained_on=", ".join(head["trained_on"]),
         validated_on=", ".join(head["validated_on"]),
-        n_seeds=len(by_seed),
         rows="\n".join(rows),
     )
+
+
+def _kind(head: dict[str, Any]) -> str:
+    """Say what the head reads, and what was trained with it."""
+    if head.get("reads") == "windows":
+        frozen = head["window"]["frozen_layers"]
+        return (
+            "BiLSTM over the tokens of 3 s around each beat, trained with the encoder, "
+            f"of which {frozen} layers were frozen"
+        )
+    how = "encoder, trained on with the head," if head.get("tuning") else "frozen encoder"
+    return f"BiLSTM over the sequence of beats, on layer {head['layer']} of the {how} and RR intervals"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from heartbert.errors import ConfigError, RecordFormatError
 from heartbert.evaluation.heartbeats import NO_BEAT, compare_beats, match_beats, reference_beats, summarise
 from heartbert.pipeline import HeartBert
 from heartbert.predictions.bilstm import BeatSequenceHead
+from heartbert.predictions.calibration import Calibration, calibrate
+from heartbert.predictions.given_beats import beats_in, r_peaks_at_360hz
 from heartbert.predictions.heartbeats import (
     BEATS_PER_SEQUENCE,
     CONTEXT_BEATS,
@@ -32,8 +35,9 @@ from heartbert.signals.scaling import Scaling
 from heartbert.signals.survey import survey_lead
 from heartbert.training.config import HeartbeatsConfig
 
+BeatSource = Literal["detected", "reference"]
 # Label of a beat that no reference beat answers to: not trained on.
-_UNLABELLED = -1
+UNLABELLED = -1
 # Beats of a training sequence, and sequences of a batch.
 _CROP_BEATS, _CROPS_PER_BATCH = 256, 8
 
@@ -46,10 +50,10 @@ class AnnotatedBeats:
     ----------
     record : str
     r_peaks : ndarray of int64, shape (n_beats,)
-        Detected, at 360 Hz.
+        At 360 Hz: detected, or those of the annotation.
     embeddings : ndarray of float16, shape (n_beats, n_embedding)
     labels : ndarray of int64, shape (n_beats,)
-        `AamiClass` of the reference beat within 150 ms, or -1.
+        `AamiClass` of the reference beat within 150 ms, or -1; of the beat itself where beats are the reference's.
     reference_s : ndarray of float64, shape (n_reference,)
         Times of all reference beats in seconds, the missed ones included.
     reference_classes : ndarray of int64, shape (n_reference,)
@@ -63,8 +67,20 @@ class AnnotatedBeats:
     reference_classes: npt.NDArray[np.int64]
 
 
-def label_beats(preprocessing: Preprocessing, path: Path, *, annotator: str = "atr") -> tuple[AnnotatedBeats, Scaling]:
-    """Detect the beats of an annotated recording and label them by the annotation, without embeddings.
+def label_beats(
+    preprocessing: Preprocessing, path: Path, *, annotator: str = "atr", beats: BeatSource = "detected"
+) -> tuple[AnnotatedBeats, Scaling]:
+    """Place the beats of an annotated recording and label them by the annotation, without embeddings.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+    path : Path
+    annotator : str
+        Suffix of the annotation file without dot.
+    beats : {"detected", "reference"}
+        Who places them: the detector, which misses some and finds some that are none, or the annotation; see
+        `heartbert.predictions.given_beats` for what is done with those.
 
     Returns
     -------
@@ -77,6 +93,8 @@ def label_beats(preprocessing: Preprocessing, path: Path, *, annotator: str = "a
     ------
     RecordFormatError
         If the annotation file holds no beat.
+    ConfigError
+        If reference beats lie outside the recording, or two of them at one sample.
     """
     record = read_record(path)
     annotations = read_annotations(path, annotator)
@@ -84,35 +102,56 @@ def label_beats(preprocessing: Preprocessing, path: Path, *, annotator: str = "a
     if reference_samples.size == 0:
         raise RecordFormatError(f"'{path.stem}.{annotator}' annotates no beat; give a recording with beat annotations.")
     reference_s = reference_samples / annotations.fs
-    survey = survey_lead(preprocessing.stream(record.lead()))
-    labels = np.full(survey.r_peaks.size, _UNLABELLED)
-    reference_index, found_index = match_beats(reference_s, survey.r_peaks / TARGET_FS)
-    labels[found_index] = reference_classes[reference_index]
-    none = np.empty((survey.r_peaks.size, 0), dtype=np.float16)
-    beats = AnnotatedBeats(record.name, survey.r_peaks, none, labels, reference_s, reference_classes)
-    return beats, preprocessing.scaling_rule.fit(survey.ranges)
+    lead = record.lead()
+    survey = survey_lead(preprocessing.stream(lead))
+    if beats == "reference":
+        whose = f"the beats of '{path.stem}.{annotator}'"
+        r_peaks, labels = r_peaks_at_360hz(beats_in(annotations, lead), lead, whose=whose), reference_classes
+    else:
+        r_peaks, labels = survey.r_peaks, np.full(survey.r_peaks.size, UNLABELLED)
+        reference_index, found_index = match_beats(reference_s, r_peaks / TARGET_FS)
+        labels[found_index] = reference_classes[reference_index]
+    none = np.empty((r_peaks.size, 0), dtype=np.float16)
+    annotated = AnnotatedBeats(record.name, r_peaks, none, labels, reference_s, reference_classes)
+    return annotated, preprocessing.scaling_rule.fit(survey.ranges)
 
 
-def embed_annotated(bundle: Bundle, path: Path, *, layer: int, annotator: str = "atr") -> AnnotatedBeats:
-    """Detect and embed the beats of an annotated recording, and label them by the annotation.
+def embed_annotated(
+    bundle: Bundle, path: Path, *, layer: int, annotator: str = "atr", beats: BeatSource = "detected"
+) -> AnnotatedBeats:
+    """Place and embed the beats of an annotated recording, and label them by the annotation; see `label_beats`.
 
     Raises
     ------
     RecordFormatError
         If the annotation file holds no beat.
+    ConfigError
+        If reference beats lie outside the recording, or two of them at one sample.
     """
-    beats, scaling = label_beats(bundle.preprocessing, path, annotator=annotator)
-    reading = HeartBert(replace(bundle, heartbeats=HeartbeatHead(build_network(1, n_units=1, dropout=0.0), layer)))
-    return replace(beats, embeddings=reading.beat_embeddings(read_record(path).lead(), scaling, beats.r_peaks))
+    labelled, scaling = label_beats(bundle.preprocessing, path, annotator=annotator, beats=beats)
+    lead = read_record(path).lead()
+    return replace(labelled, embeddings=HeartBert(bundle).beat_embeddings(lead, scaling, labelled.r_peaks, layer=layer))
 
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head and what it scores on the validation recordings, by training epoch."""
+    """A head and what it scores on the validation recordings.
+
+    Attributes
+    ----------
+    head : HeartbeatHead
+        Its temperature was fitted on the validation recordings.
+    scores : dict of str to float
+    curve : tuple of float
+        Macro-F1 by training epoch.
+    calibration : Calibration or None
+        What its probabilities are worth on the validation recordings.
+    """
 
     head: HeartbeatHead
     scores: dict[str, float]
     curve: tuple[float, ...]
+    calibration: Calibration | None = None
 
 
 def train_head(
@@ -123,6 +162,9 @@ def train_head(
     seed: int,
 ) -> TrainedHead:
     """Train one head; the training epoch with the best macro-F1 on the validation recordings is kept.
+
+    On the same recordings its temperature is fitted, which leaves every beat in its class. Recordings in which no beat
+    was placed are not trained on; among the validation recordings all their beats count as missed.
 
     Parameters
     ----------
@@ -137,6 +179,7 @@ def train_head(
     ConfigError
         If there is nothing to train or to validate on.
     """
+    training = [beats for beats in training if beats.r_peaks.size]
     if not training or not validation or config.n_training_epochs < 1:
         raise ConfigError(
             f"{len(training)} training and {len(validation)} validation recordings and {config.n_training_epochs} "
@@ -153,7 +196,19 @@ def train_head(
         ]
     curve = tuple(scores["macro_f1"] for _, scores in epochs)
     head, scores = epochs[int(np.argmax(curve))]
-    return TrainedHead(head, scores, curve)
+    calibration = calibrate_head(head, validation)
+    return TrainedHead(replace(head, temperature=calibration.temperature), scores, curve, calibration)
+
+
+def calibrate_head(head: HeartbeatHead, recordings: Sequence[AnnotatedBeats]) -> Calibration:
+    """Fit the temperature of a head and measure what its probabilities are worth, on labelled beats."""
+    untempered = replace(head, temperature=1.0)
+    scored = []
+    for beats in recordings:
+        labelled = beats.labels != UNLABELLED
+        probabilities = classify_heartbeats(untempered, beats.embeddings, beats.r_peaks)
+        scored.append((probabilities[labelled], beats.labels[labelled]))
+    return calibrate(scored)
 
 
 def _training_epochs(
@@ -163,7 +218,7 @@ def _training_epochs(
     rng: np.random.Generator,
 ) -> Iterator[BeatSequenceHead]:
     """Train in place; yields the network, in evaluation mode, after each pass over the training beats."""
-    loss_of = nn.CrossEntropyLoss(weight=_class_weights(training, config.class_balance), ignore_index=_UNLABELLED)
+    loss_of = nn.CrossEntropyLoss(weight=class_weights(training, config.class_balance), ignore_index=UNLABELLED)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.01)
     n_batches = max(1, sum(beats.r_peaks.size for beats in training) // (_CROP_BEATS * _CROPS_PER_BATCH))
     n_steps = n_batches * config.n_training_epochs
@@ -185,15 +240,22 @@ def _training_epochs(
 
 def score_head(head: HeartbeatHead, recordings: Sequence[AnnotatedBeats]) -> dict[str, float]:
     """Score detected and classified beats against all reference beats, gross over recordings."""
+    classified = [
+        (beats, np.argmax(classify_heartbeats(head, beats.embeddings, beats.r_peaks), axis=1)) for beats in recordings
+    ]
+    return score_classes(classified)
+
+
+def score_classes(classified: Sequence[tuple[AnnotatedBeats, npt.NDArray[np.int64]]]) -> dict[str, float]:
+    """Score recordings and the class given to each of their beats, gross over recordings."""
     counts = np.zeros((NO_BEAT + 1, NO_BEAT + 1), dtype=np.int64)
-    for beats in recordings:
-        classes = np.argmax(classify_heartbeats(head, beats.embeddings, beats.r_peaks), axis=1)
+    for beats, classes in classified:
         counts += compare_beats((beats.reference_s, beats.reference_classes), (beats.r_peaks / TARGET_FS, classes))
     found = counts[:NO_BEAT, :NO_BEAT].sum()
     return {
         **summarise(counts),
         "detector_sensitivity": float(found / counts[:NO_BEAT].sum()),
-        "detector_positive_predictivity": float(found / counts[:, :NO_BEAT].sum()),
+        "detector_positive_predictivity": float(found / max(counts[:, :NO_BEAT].sum(), 1)),
     }
 
 
@@ -221,7 +283,8 @@ def _standardise(network: BeatSequenceHead, training: Sequence[AnnotatedBeats]) 
     network.scale.copy_(torch.from_numpy(scale))
 
 
-def _class_weights(training: Sequence[AnnotatedBeats], balance: float) -> torch.Tensor:
+def class_weights(training: Sequence[AnnotatedBeats], balance: float) -> torch.Tensor:
+    """Return the weight of each class: (most frequent / own count) to the power `balance`."""
     labels = np.concatenate([beats.labels for beats in training])
     counts = np.bincount(labels[labels >= 0], minlength=len(AamiClass))
     # A class of a handful of beats would get a weight that only teaches noise: counted as at least 100.
@@ -252,7 +315,7 @@ def _draw_crop(
     padding = [(0, _CROP_BEATS - n_beats)]
     embeddings = np.pad(beats.embeddings[rows].astype(np.float32), [*padding, (0, 0)])
     intervals = np.pad(rr[number][rows], [*padding, (0, 0)])
-    labels = np.pad(beats.labels[rows], padding, constant_values=_UNLABELLED)
+    labels = np.pad(beats.labels[rows], padding, constant_values=UNLABELLED)
     usual = usual_beat(around)[None]
     return tuple(torch.from_numpy(part) for part in (embeddings, usual, intervals, labels))  # type: ignore[return-value]
 

@@ -1,0 +1,141 @@
+"""Which weights of an encoder learn with a heartbeat head: upper layers, or low-rank additions to all of them."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from heartbert.errors import ConfigError
+
+# Low-rank additions count with alpha / rank (Hu et al., ICLR 2022).
+_LORA_ALPHA_PER_RANK = 2
+
+
+def check_layers(n_layers: int, model: PreTrainedModel, *, what: str) -> None:
+    """Refuse a number of layers that the encoder has not.
+
+    Raises
+    ------
+    ConfigError
+        If it is not within 0 and the encoder's layers.
+    """
+    n_there = int(model.config.num_hidden_layers)
+    if not 0 <= n_layers <= n_there:
+        raise ConfigError(f"{what} is {n_layers}; the encoder has {n_there} layers. Give 0 to {n_there}.")
+
+
+def train_layers(model: PreTrainedModel, layers: range, *, embeddings: bool) -> None:
+    """Let some layers of an encoder learn, and nothing else of the model.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Masked-language model; its head never learns.
+    layers : range
+        Numbers of the layers, the one next to the tokens is 0.
+    embeddings : bool
+        Whether everything below the first layer learns too.
+    """
+    model.requires_grad_(requires_grad=False)
+    if embeddings:
+        model.base_model.embeddings.requires_grad_(requires_grad=True)
+    for number in layers:
+        _layers(model)[number].requires_grad_(requires_grad=True)
+
+
+def add_lora(model: PreTrainedModel, *, n_layers: int, rank: int) -> Any:
+    """Add trainable low-rank matrices to the attention of the lower layers; nothing else of the model learns.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Changed in place; ``merge_and_unload()`` of what is returned turns it back into a plain one.
+    n_layers : int
+        Layers that the head reads through, counted from the tokens; what lies above them has no effect on it.
+    rank : int
+
+    Raises
+    ------
+    ConfigError
+        If the library `peft` is not installed.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ConfigError(
+            "LoRA needs the library 'peft', which is not installed. Install it: pip install 'heartbert[lora]'"
+        ) from error
+    model.requires_grad_(requires_grad=False)
+    read = {id(part) for layer in _layers(model)[:n_layers] for part in layer.modules() if isinstance(part, nn.Linear)}
+    targets = [name for name, part in model.base_model.named_modules() if id(part) in read and ".att" in name]
+    settings = LoraConfig(r=rank, lora_alpha=_LORA_ALPHA_PER_RANK * rank, target_modules=targets)
+    with warnings.catch_warnings():
+        # peft 0.21 asks transformers for a property by a name that transformers 6 will drop.
+        warnings.simplefilter("ignore", FutureWarning)
+        return get_peft_model(model.base_model, settings)
+
+
+def trainable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """Return the parameters that learn."""
+    return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+
+
+def take_steps(optimizer: torch.optim.Optimizer, losses: Iterable[torch.Tensor]) -> None:
+    """Take one step down each loss; the next loss is computed after it."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for loss in losses:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+
+
+def keep_best(modules: Sequence[nn.Module], epochs: Iterator[float]) -> tuple[float, ...]:
+    """Train to the end and put back the weights of the epoch with the highest score.
+
+    Parameters
+    ----------
+    modules : sequence of Module
+    epochs : iterator of float
+        Trains in place and yields the score after each training epoch.
+
+    Returns
+    -------
+    curve : tuple of float
+    """
+    learning = trainable(modules)
+    curve: list[float] = []
+    best: list[torch.Tensor] = []
+    for score in epochs:
+        if not curve or score > max(curve):
+            best = [parameter.detach().clone() for parameter in learning]
+        curve.append(score)
+    with torch.no_grad():
+        for parameter, value in zip(learning, best, strict=True):
+            parameter.copy_(value)
+    return tuple(curve)
+
+
+@torch.no_grad()
+def round_weights(model: PreTrainedModel) -> None:
+    """Round weights to bfloat16, in which a bundle stores them, so that what is scored is what is stored."""
+    for parameter in model.parameters():
+        parameter.copy_(parameter.bfloat16())
+
+
+def shuffled(n: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the numbers 0 to n - 1 in random order, `size` at a time."""
+    order = rng.permutation(n)
+    for start in range(0, n, size):
+        yield order[start : start + size]
+
+
+def _layers(model: PreTrainedModel) -> nn.ModuleList:
+    encoder = model.base_model
+    layers: nn.ModuleList = encoder.layers if hasattr(encoder, "layers") else encoder.encoder.layer
+    return layers

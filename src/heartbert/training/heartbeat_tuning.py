@@ -1,0 +1,276 @@
+"""A trained beat-sequence head and its encoder -> both trained on together, with few weights of the encoder."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from heartbert.bundle import Bundle
+from heartbert.errors import ConfigError
+from heartbert.predictions.beat_windows import LeadLevels, TokenReader
+from heartbert.predictions.bilstm import BeatSequenceHead
+from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, build_network
+from heartbert.predictions.scorable import hide_unscorable
+from heartbert.progress import Progress, no_progress
+from heartbert.signals.beats import rr_features
+from heartbert.signals.resampling import TARGET_FS
+from heartbert.training.config import HeartbeatsConfig
+from heartbert.training.heartbeat_encoder import (
+    add_lora,
+    check_layers,
+    keep_best,
+    round_weights,
+    take_steps,
+    train_layers,
+    trainable,
+)
+from heartbert.training.heartbeat_leads import LabelledLead
+from heartbert.training.heartbeats import (
+    UNLABELLED,
+    AnnotatedBeats,
+    TrainedHead,
+    calibrate_head,
+    class_weights,
+    score_head,
+)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How an encoder learns together with a beat-sequence head that was trained on it before; not in the paper.
+
+    Raises
+    ------
+    ConfigError
+        If it names both ways of learning or none, or a number is out of range.
+    """
+
+    n_layers: int = 0
+    """Layers that learn: those next below the head."""
+    lora_rank: int = 0
+    """Rank of low-rank matrices added to the attention of all layers that the head reads through, instead."""
+    learning_rate: float = 5e-5
+    """Of the encoder; AdamW."""
+    head_learning_rate: float = 5e-4
+    """Of the head; AdamW."""
+    n_training_epochs: int = 3
+    """Passes over the training beats; the best on the validation recordings is kept."""
+    beats_per_step: int = 128
+    """Consecutive beats of one recording in a step."""
+    device: str = "cpu"
+    """``cpu`` or ``cuda``."""
+
+    def __post_init__(self) -> None:
+        if (self.n_layers > 0) == (self.lora_rank > 0) or min(self.n_layers, self.lora_rank) < 0:
+            raise ConfigError(
+                f"{self.n_layers} layers are to learn, and low-rank additions of rank {self.lora_rank}; exactly one of "
+                "the two must be above 0. Choose one."
+            )
+        if self.n_training_epochs < 1 or self.beats_per_step < 1:
+            raise ConfigError(
+                f"fine-tuning for {self.n_training_epochs} training epochs with {self.beats_per_step} beats a step; "
+                "both must be at least 1. Raise them."
+            )
+
+
+@dataclass(frozen=True)
+class TunedHead:
+    """A head, the model that was trained with it, and how many parameters learnt in all."""
+
+    trained: TrainedHead
+    model: PreTrainedModel
+    n_parameters: int
+
+
+def tune_head(
+    bundle: Bundle,
+    start: HeartbeatHead,
+    leads: tuple[Sequence[LabelledLead], Sequence[LabelledLead]],
+    settings: tuple[HeartbeatsConfig, FineTuning],
+    *,
+    progress: Progress = no_progress,
+) -> TunedHead:
+    """Train a head and a part of the encoder together.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        With the encoder that `start` was trained on; it stays as it is.
+    start : HeartbeatHead
+    leads : (training, validation), sequences of LabelledLead
+        Of different persons.
+    settings : (HeartbeatsConfig, FineTuning)
+        Of the head (its class balance, dropout and seed are used again), and of what follows.
+    progress : callable
+
+    Returns
+    -------
+    tuned : TunedHead
+        A model without additions, rounded as it will be stored; the head is scored and calibrated on that.
+
+    Raises
+    ------
+    ConfigError
+        If the encoder has not so many layers below the head, or `peft` is needed and missing.
+    """
+    config, tuning = settings
+    check_layers(tuning.n_layers, bundle.model, what="the number of layers to fine-tune")
+    if tuning.n_layers > start.layer:
+        raise ConfigError(
+            f"{tuning.n_layers} layers are to learn, and the head reads layer {start.layer}; only those up to it have "
+            f"an effect. Give at most {start.layer}."
+        )
+    model = copy.deepcopy(bundle.model).to(tuning.device)
+    additions = add_lora(model, n_layers=start.layer, rank=tuning.lora_rank) if tuning.lora_rank else None
+    if additions is None:
+        train_layers(model, range(start.layer - tuning.n_layers, start.layer), embeddings=False)
+    reader = TokenReader(bundle.tokenizer, model.base_model, bundle.max_tokens)
+    beats = BeatEmbedder(reader, bundle.preprocessing.window_samples, start.layer)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        network = _network(start, config.dropout).to(tuning.device)
+        n_parameters = sum(parameter.numel() for parameter in trainable([model, network]))
+        curve = keep_best([model, network], _epochs((model, network), beats, leads, settings, progress))
+    if additions is not None:
+        additions.merge_and_unload()
+    model.requires_grad_(requires_grad=False)
+    round_weights(model)
+    head = HeartbeatHead(network.cpu().eval(), start.layer)
+    final = [beats.embedded(one) for one in leads[1]]
+    calibration = calibrate_head(head, final)
+    scored = TrainedHead(
+        replace(head, temperature=calibration.temperature), score_head(head, final), curve, calibration
+    )
+    return TunedHead(scored, model.cpu().eval(), n_parameters)
+
+
+def _network(start: HeartbeatHead, dropout: float) -> BeatSequenceHead:
+    first = start.network
+    network = build_network(first.mean.numel(), n_units=first.lstm.hidden_size, dropout=dropout)
+    network.load_state_dict(first.state_dict())
+    return network
+
+
+def _epochs(
+    parts: tuple[PreTrainedModel, BeatSequenceHead],
+    beats: "BeatEmbedder",
+    leads: tuple[Sequence[LabelledLead], Sequence[LabelledLead]],
+    settings: tuple[HeartbeatsConfig, FineTuning],
+    progress: Progress,
+) -> Iterator[float]:
+    """Train in place; yields macro-F1 on the validation recordings after each pass over the training beats."""
+    (model, network), (training, validation), (config, tuning) = parts, leads, settings
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": trainable([model]), "lr": tuning.learning_rate},
+            {"params": trainable([network]), "lr": tuning.head_learning_rate},
+        ],
+        weight_decay=0.01,
+    )
+    weights = class_weights([one.beats for one in training], config.class_balance).to(tuning.device)
+    loss_of = nn.CrossEntropyLoss(weight=weights, ignore_index=UNLABELLED)
+    rng = np.random.default_rng(config.seed)
+    for epoch in range(tuning.n_training_epochs):
+        progress(f"tuning, pass {epoch + 1}", epoch / tuning.n_training_epochs)
+        network.train()
+        take_steps(optimizer, _losses(network, beats, training, (tuning.beats_per_step, rng), loss_of))
+        network.eval()
+        head = HeartbeatHead(copy.deepcopy(network).cpu(), beats.layer)
+        yield score_head(head, [beats.embedded(one) for one in validation])["macro_f1"]
+
+
+def _losses(
+    network: BeatSequenceHead,
+    beats: "BeatEmbedder",
+    leads: Sequence[LabelledLead],
+    draw: tuple[int, np.random.Generator],
+    loss_of: nn.CrossEntropyLoss,
+) -> Iterator[torch.Tensor]:
+    """Yield the loss of runs of consecutive beats; each run is compared with its own median beat."""
+    beats_per_step, rng = draw
+    runs = [
+        (lead, slice(max(first, 0), first + beats_per_step))
+        for lead in leads
+        for first in range(-int(rng.integers(beats_per_step)), lead.beats.r_peaks.size, beats_per_step)
+    ]
+    for number in rng.permutation(len(runs)).tolist():
+        lead, rows = runs[number]
+        if not (lead.beats.labels[rows] != UNLABELLED).any():
+            continue
+        embeddings = beats.embed(lead.lead, lead.beats.r_peaks[rows])[None]
+        labels = torch.from_numpy(lead.beats.labels[rows]).to(embeddings.device)
+        rr = torch.from_numpy(rr_features(lead.beats.r_peaks / TARGET_FS)[rows])[None].to(embeddings.device)
+        yield loss_of(network(embeddings, embeddings.median(dim=1, keepdim=True).values, rr)[0], labels)
+
+
+@dataclass(frozen=True)
+class BeatEmbedder:
+    """Embeds beats as `HeartBert.beat_embeddings` does, from levels and with gradients.
+
+    Attributes
+    ----------
+    reader : TokenReader
+    window_samples : int
+        The windows that the lead is cut into start at multiples of it.
+    layer : int
+        Encoder layer that is pooled.
+    """
+
+    reader: TokenReader
+    window_samples: int
+    layer: int
+
+    def embed(self, lead: LeadLevels, r_peaks: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Embed consecutive beats, at least one.
+
+        Returns
+        -------
+        embeddings : Tensor of float32, shape (n_beats, n_parts * hidden_size)
+            On the encoder's device.
+        """
+        starts, stops = beat_intervals(r_peaks)
+        first = max(int(starts.min()), 0) // self.window_samples * self.window_samples
+        last = -(-int(stops.max()) // self.window_samples) * self.window_samples
+        unscorable = lead.unscorable[first:last]
+        tokens = self.reader.tokenizer.encode_levels(
+            lead.levels[first:last], self.window_samples, max_tokens=self.reader.max_tokens
+        )
+        window_starts = np.arange(0, unscorable.size, self.window_samples)
+        tokens, usable = hide_unscorable(tokens, window_starts, unscorable)
+        encoder = self.reader.encoder
+        output = encoder(
+            input_ids=torch.from_numpy(tokens.token_ids).to(encoder.device),
+            attention_mask=torch.from_numpy(tokens.attention_mask).to(encoder.device),
+            output_hidden_states=True,
+        )
+        hidden = output.hidden_states[self.layer][torch.from_numpy(usable).to(encoder.device)]  # (n_tokens, hidden)
+        covered = (tokens.offsets + (window_starts[tokens.rows_of] + first)[:, None, None])[usable]
+        weights = _shares(starts.ravel(), stops.ravel(), covered).to(encoder.device)
+        embeddings: torch.Tensor = (weights @ hidden).reshape(r_peaks.size, -1)
+        return embeddings
+
+    @torch.no_grad()
+    def embedded(self, labelled: LabelledLead, *, beats_at_a_time: int = 256) -> AnnotatedBeats:
+        """Return the beats of a lead with their embeddings, as float16 and without gradients."""
+        beats = labelled.beats
+        parts = [
+            self.embed(labelled.lead, beats.r_peaks[start : start + beats_at_a_time]).cpu().numpy().astype(np.float16)
+            for start in range(0, beats.r_peaks.size, beats_at_a_time)
+        ]
+        n_embedding = int(self.reader.encoder.config.hidden_size) * beat_intervals(np.zeros(1, dtype=np.int64))[0].size
+        return replace(beats, embeddings=np.concatenate([np.empty((0, n_embedding), dtype=np.float16), *parts]))
+
+
+def _shares(
+    starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], covered: npt.NDArray[np.int64]
+) -> torch.Tensor:
+    """Return the share of each interval's covered samples that lies in each token, shape (n_intervals, n_tokens)."""
+    first = np.maximum(starts[:, None], covered[:, 0])
+    last = np.minimum(stops[:, None], covered[:, 1])
+    inside = np.maximum(last - first, 0).astype(np.float32)
+    return torch.from_numpy(inside / np.maximum(inside.sum(axis=1, keepdims=True), 1))
