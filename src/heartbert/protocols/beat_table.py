@@ -1,0 +1,207 @@
+"""A split of annotated recordings -> the table of scores: every row, both placements of beats, every seed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heartbert.bundle import Bundle
+from heartbert.errors import ConfigError
+from heartbert.evaluation.bootstrap import bootstrap
+from heartbert.evaluation.heartbeats import score_tables, table_of_pairs
+from heartbert.evaluation.leakage import Examples
+from heartbert.predictions.labels import AamiClass
+from heartbert.progress import Progress, no_progress
+from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Placement, encoders_of, read_beats
+from heartbert.protocols.beat_rows import BOOSTING, FEW_LABELS, OURS, ROWS, Sides, train_row
+from heartbert.protocols.beat_scoring import Run, score_records, scores_by_record, summarise_runs
+from heartbert.protocols.beat_splits import Split, guard_split
+from heartbert.protocols.run_store import RunStore, open_run_store
+from heartbert.training.config import HeartbeatsConfig, read_config
+
+# Rows that also stand beside the score of ours, by their name in the result.
+_BESIDE = {"few_labels_10": FEW_LABELS, "boosting_100": BOOSTING}
+RUNS_FOLDER = "runs"
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """What is put into the table.
+
+    Attributes
+    ----------
+    heads : HeartbeatsConfig
+        Settings of the head, number of seeds, and training epochs of all networks.
+    rows : tuple of str
+        Of `ROWS`.
+    placements : tuple of Placement
+    allow_transductive : bool
+        Whether the encoder may have seen the unlabelled signals of test persons; the result then says so.
+    cache : Path or None
+        Folder for embeddings.
+    """
+
+    heads: HeartbeatsConfig
+    rows: tuple[str, ...] = tuple(ROWS)
+    placements: tuple[Placement, ...] = PLACEMENTS
+    allow_transductive: bool = False
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.rows if name not in ROWS]
+        if unknown or OURS not in self.rows or not self.placements or self.heads.n_seeds < 1:
+            raise ConfigError(
+                f"a table of the rows {', '.join(self.rows)} for beats of {', '.join(self.placements)} from "
+                f"{self.heads.n_seeds} seeds cannot be made; it needs '{OURS}', a placement and a seed, and knows the "
+                f"rows {', '.join(ROWS)}. Change one of them."
+            )
+
+
+def head_settings(bundle: Bundle) -> HeartbeatsConfig:
+    """Return the settings of the heartbeat head in a bundle's manifest, others as in the preset ``small``."""
+    known = asdict(read_config("small").heartbeats)
+    told = bundle.manifest.get("config", {}).get("heartbeats", {})
+    return HeartbeatsConfig(**{name: told.get(name, value) for name, value in known.items()})
+
+
+def make_table(
+    bundle: Bundle,
+    splits: Sequence[Split],
+    path_of: Callable[[Examples], Path],
+    output: Path,
+    settings: TableSettings,
+    *,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Train and score every row of the table; continues a table that was interrupted.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Its encoder is used, not its head.
+    splits : sequence of Split
+        The main one first.
+    path_of : callable
+        Gives the header of a recording.
+    output : Path
+        Folder of the results; runs are kept in ``runs`` below it.
+    settings : TableSettings
+    progress : callable
+        Told the stage and the fraction done.
+
+    Returns
+    -------
+    table : dict
+        Scores of ours as `summarise_runs` gives them, for beats placed by the reference; rows beside it
+        (``few_labels_10``, ``boosting_100``); all ``baselines``; ``best_baseline`` and the ``difference`` to it; the
+        same under ``detected``, and for each further split under its name; ``records``, the scores of ours by
+        recording; ``leaks``, what was allowed.
+
+    Raises
+    ------
+    LeakageError
+        If a split leaks.
+    ConfigError
+        If the folder holds runs made with other settings.
+    """
+    leaks = [guard_split(split, bundle, allow_transductive=settings.allow_transductive) for split in splits]
+    store = open_run_store(output / RUNS_FOLDER, {**fingerprint(bundle, settings), **_sides_of(splits)})
+    records = _read_all(bundle, splits, path_of, settings, progress=progress)
+    table: dict[str, Any] = {}
+    for number, split in enumerate(splits):
+        nested: dict[str, Any] = {}
+        for placement in settings.placements:
+            placed = {name: found[placement] for name, found in records.items()}
+            block = {"leaks": [leak.what for leak in leaks[number]]}
+            block |= score_rows(_run_rows(split, placement, placed, store, settings, progress=progress))
+            nested |= block if placement == "reference" else {placement: block}
+        table |= {split.name: nested} if split.name else nested
+    return table
+
+
+def fingerprint(bundle: Bundle, settings: TableSettings) -> dict[str, Any]:
+    """Return what every run depends on; seeds, rows and placements are in its own name."""
+    heads = {name: value for name, value in asdict(settings.heads).items() if name not in ("n_seeds", "seed")}
+    return {"bundle": bundle.manifest.get("sha256"), "heads": heads}
+
+
+def _sides_of(splits: Sequence[Split]) -> dict[str, Any]:
+    """Name the recordings of every side of every split."""
+    return {
+        f"split {split.name}": [[one.name for one in side] for side in (split.training, split.validation, split.test)]
+        for split in splits
+    }
+
+
+def _read_all(
+    bundle: Bundle,
+    splits: Sequence[Split],
+    path_of: Callable[[Examples], Path],
+    settings: TableSettings,
+    *,
+    progress: Progress,
+) -> dict[str, dict[Placement, BeatRecord]]:
+    encoders = encoders_of(bundle, settings.heads.layer, cache=settings.cache)
+    examples = {one.name: one for split in splits for one in split.examples}
+    records = {}
+    for number, (name, one) in enumerate(examples.items()):
+        progress(f"embedding {one.record}", number / len(examples))
+        records[name] = read_beats(encoders, path_of(one), one)
+    return records
+
+
+def _run_rows(
+    split: Split,
+    placement: Placement,
+    records: Mapping[str, BeatRecord],
+    store: RunStore,
+    settings: TableSettings,
+    *,
+    progress: Progress,
+) -> dict[str, list[Run]]:
+    """Train and score every row from every seed; what the store has is taken from it."""
+    training, validation, test = (
+        [records[one.name] for one in side] for side in (split.training, split.validation, split.test)
+    )
+    sides = Sides(*([one for one in side if one.beats.r_peaks.size] for side in (training, validation)))
+    runs: dict[str, list[Run]] = {}
+    for number, name in enumerate(settings.rows):
+        n_seeds = settings.heads.n_seeds if ROWS[name].is_random else 1
+        for seed in range(settings.heads.seed, settings.heads.seed + n_seeds):
+            progress(f"{name}, seed {seed}", number / len(settings.rows))
+            make = partial(_run, name, sides, test, settings.heads, seed)
+            runs.setdefault(name, []).append(store.get((split.name, placement, name, seed), make))
+    return runs
+
+
+def _run(name: str, sides: Sides, test: Sequence[BeatRecord], config: HeartbeatsConfig, seed: int) -> Run:
+    classify = train_row(ROWS[name], sides, config, seed=seed)
+    none = np.empty((0, len(AamiClass)), dtype=np.float32)
+    return score_records(test, [classify(one) if one.beats.r_peaks.size else none for one in test])
+
+
+def score_rows(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+    """Score the runs of all rows, and compare ours with the best of the others; see `make_table`."""
+    summaries = {name: summarise_runs(found) for name, found in runs.items()}
+    baselines = {name: summary for name, summary in summaries.items() if name not in (OURS, FEW_LABELS)}
+    block = {**summaries[OURS], "baselines": baselines, "records": scores_by_record(runs[OURS])}
+    block |= {key: summaries[name] for key, name in _BESIDE.items() if name in summaries}
+    if baselines:
+        best = max(baselines, key=lambda name: float(baselines[name]["macro_f1"]["mean"]))
+        block |= {"best_baseline": best, "difference": _difference(runs[OURS], runs[best])}
+    return block
+
+
+def _difference(ours: Sequence[Run], other: Sequence[Run]) -> dict[str, float]:
+    """Return macro-F1 of ours less that of another row, with an interval over recordings drawn alike for both."""
+    n_seeds = min(len(ours), len(other))
+    pairs = np.stack([[run.pairs for run in runs[:n_seeds]] for runs in (ours, other)], axis=2)
+    # (n_seeds, n_records, 2, 7, 7)
+    found = bootstrap(
+        table_of_pairs(pairs),
+        lambda totals: {"difference": -np.diff(score_tables(totals)["macro_f1"], axis=-1)[..., 0]},
+    )
+    return asdict(found["difference"])
