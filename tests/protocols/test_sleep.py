@@ -78,15 +78,20 @@ def test_a_setting_is_chosen_inside_the_training_persons_and_kept(tmp_path: Path
     assert len(list(tmp_path.glob("*.json"))) == 2
 
 
-def test_other_nights_are_not_read_from_the_store(tmp_path: Path) -> None:
-    """Predictions of another encoder must not be taken for these."""
-    kept = replace(PROTOCOL, store=tmp_path)
+def test_only_rows_of_the_same_nights_are_read_from_the_store(tmp_path: Path) -> None:
+    """Predictions of another encoder must not be taken for these; those of beats alone may."""
+    kept, data = replace(PROTOCOL, store=tmp_path), _database(n_embedding=6)
     evaluate_slpdb(_database(), kept)
-    n_files = len(list(tmp_path.iterdir()))
+    n_beats = len(list(tmp_path.iterdir()))
+    evaluate_slpdb(data, kept)
+    n_all = len(list(tmp_path.iterdir()))
+    other = [replace(one, night=replace(one.night, embeddings=-one.night.embeddings)) for one in data.nights]
 
-    evaluate_slpdb(_database(n_embedding=6), kept)
+    evaluate_slpdb(replace(data, nights=tuple(other)), kept)
 
-    assert len(list(tmp_path.iterdir())) > n_files
+    n_rows, n_folds = 2, 2
+    assert n_all - n_beats == n_rows * n_folds
+    assert len(list(tmp_path.iterdir())) - n_all == n_rows * n_folds
 
 
 def test_no_person_is_in_two_folds() -> None:
@@ -154,7 +159,7 @@ def test_waveforms_in_the_published_layout_are_read(tmp_path: Path, encoder: Epo
 
     assert data.tokens_from == {"slp03": "waveform", "slp04": "waveform"}
     assert all(np.isfinite(night.night.embeddings).all() for night in data.nights)
-    assert data.fingerprint == again.fingerprint
+    assert data.fingerprint() == again.fingerprint()
     rates = [night.night.features[10, :].sum() for night in data.nights]
     assert np.isfinite(rates).all()
 
