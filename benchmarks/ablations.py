@@ -21,6 +21,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ VARIANTS = (
     Variant("scaling", "fixed, 5 mV each way", {"signal": {"scaling": "fixed", "span": 5.0}}),
     Variant("quantiser", "quantile", {"codebook": {"method": "quantile"}}),
     Variant("quantiser", "uniform", {"codebook": {"method": "uniform"}}),
+    Variant("levels", "16", {"codebook": {"n_levels": 16}}),
     Variant("levels", "32", {"codebook": {"n_levels": 32}}),
     Variant("levels", "256", {"codebook": {"n_levels": 256}}),
     Variant(
@@ -250,7 +252,8 @@ def main() -> None:
     for config in configs.values():
         prepare(arguments.folders, arguments.mitdb, arguments.work, config, n_workers=arguments.workers)
     jobs = [(number, seed) for seed in range(1, 1 + arguments.seeds) for number in range(len(VARIANTS))]
-    with ProcessPoolExecutor(arguments.workers) as executor:
+    # A new process for each run: the last one leaves memory behind.
+    with ProcessPoolExecutor(arguments.workers, max_tasks_per_child=1, mp_context=get_context("spawn")) as executor:
         paths = executor.map(train_and_probe, [arguments.work] * len(jobs), *zip(*jobs, strict=True))
         results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     stored = {**origin, "n_seeds": arguments.seeds, "common": COMMON, "minutes_per_record": PROBE_MINUTES}

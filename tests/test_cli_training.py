@@ -38,9 +38,32 @@ def test_weights_can_be_made_and_used_from_the_command_line(
     results = tmp_path / "results"
     assert run(monkeypatch, "analyze", tiny_database / "c.hea", "-o", results, "--bundle", bundle) == 0
 
+    limits = ("--min-confidence", "0.9", "--beats-from", "atr", "--lead", "all")
+    careful = tmp_path / "careful"
+    assert run(monkeypatch, "analyze", tiny_database / "c.hea", "-o", careful, "--bundle", bundle, *limits) == 0
+    printed = capsys.readouterr().out
+    assert "of Q, below 0.9\t" in printed
+    assert ", given" in printed
+
     found = {path.name for path in results.iterdir()}
     assert found >= {"report.html", "ecg.png", "beats.atr", "beats.hea", "beats.dat", "embeddings.parquet"}
     assert "Research software, not a medical device" in (results / "report.html").read_text()
+
+
+def test_published_head_can_be_trained_and_used_from_the_command_line(
+    tiny_pretrained: Path, tiny_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head of the paper, with as many frozen layers as one likes."""
+    (tmp_path / "held-out.txt").write_text("c\n")
+    bundle = tmp_path / "bundle"
+    train = ("train-heartbeats", tiny_pretrained, tiny_database, "-o", bundle, "--config", "tiny")
+    held_out = ("--held-out", tmp_path / "held-out.txt")
+    window = ("--head", "window", "--frozen-layers", "2", "--training-epochs", "1", "--beats", "reference")
+
+    assert run(monkeypatch, *train, *held_out, *window) == 0
+    assert run(monkeypatch, "analyze", tiny_database / "c.hea", "-o", tmp_path / "results", "--bundle", bundle) == 0
+
+    assert "What the probabilities are worth" in (tmp_path / "results" / "report.html").read_text()
 
 
 def test_corpus_build_says_which_folder_is_empty(

@@ -30,6 +30,7 @@ ROWS = (
     ("bundle",),
     ("pipeline",),
     ("training", "results"),
+    ("protocols",),
     ("cli",),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

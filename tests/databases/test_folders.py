@@ -97,6 +97,23 @@ def test_records_leaves_out_unfinished_files(write_record, tmp_path: Path) -> No
     assert open_folder(tmp_path / "own").records() == [kept]
 
 
+def test_records_in_segments_count_once(write_record, tmp_path: Path) -> None:
+    """Segments are no recordings: they would be read twice, as persons of their own."""
+    for name in ("own/part_0001", "own/part_0002", "own/whole", "own/deep/part_0001"):
+        write_record(name, n_samples=1000)
+    folder = tmp_path / "own"
+    (folder / "part_layout.hea").write_text("part_layout 1 250 0\n~ 0 200(0)/mV 11 0 0 0 0 ECG\n")
+    (folder / "night.hea").write_text("night/4 1 250 2010\npart_layout 0\npart_0001 1000\n~ 10\npart_0002 1000\n")
+    (folder / "torn.hea").write_bytes(b"torn/1 1 250 10\n\x00\n")
+
+    found = open_folder(folder)
+
+    names = [path.relative_to(folder).as_posix() for path in found.records()]
+    assert names == ["deep/part_0001.hea", "night.hea", "torn.hea", "whole.hea"]
+    assert found.segments_of(folder / "night.hea") == ["part_layout", "part_0001", "~", "part_0002"]
+    assert found.segments_of(folder / "torn.hea") == found.segments_of(folder / "night.edf") == []
+
+
 def test_records_of_ptb_xl_come_once(write_record, tmp_path: Path) -> None:
     """The database holds each recording at two rates, and filtered copies exist."""
     leads = tuple("abcdefghijkl")

@@ -65,7 +65,8 @@ def test_unknown_key_is_refused_with_the_nearest_known_one() -> None:
     tables["codebook"]["n_level"] = 32
 
     with pytest.raises(
-        ConfigError, match=r"own: \[codebook\]: unknown key 'n_level'; did you mean 'n_levels'\? Known: method, n_levels"
+        ConfigError,
+        match=r"own: \[codebook\]: unknown key 'n_level'; did you mean 'n_levels'\? Known: method, n_levels",
     ):
         config_from_tables(tables, "own")
 

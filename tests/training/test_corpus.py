@@ -516,11 +516,28 @@ def test_weights_of_a_corpus_with_a_forbidding_licence_may_not_ship(
     build_corpus(plan_corpus([records]), tmp_path / "mine", config)
     build_corpus(plan_corpus([records, icentia]), tmp_path / "both", config)
 
-    assert _manifest(tmp_path / "mine")["weights_may_ship"] is True
+    mine = _manifest(tmp_path / "mine")
+    assert (mine["weights_may_ship"], mine["databases"][0]["weights_may_ship"]) == (False, None)  # type: ignore[index]
     both = _manifest(tmp_path / "both")
     assert both["weights_may_ship"] is False
     assert isinstance(both["databases"], list)
     assert [one["licence"] for one in both["databases"]] == [None, "CC BY-NC-SA 4.0"]
+
+
+def test_owners_may_say_that_weights_of_their_recordings_may_ship(
+    records: Path, tmp_path: Path, config: Config
+) -> None:
+    """Nobody else knows; and what a licence forbids, they cannot allow."""
+    icentia = tmp_path / "icentia11k"
+    _write(icentia, "p00000_s00", _ecg(5))
+
+    build_corpus(plan_corpus([records], own_data=True), tmp_path / "mine", config)
+    build_corpus(plan_corpus([records, icentia], own_data=True), tmp_path / "both", config)
+
+    assert _manifest(tmp_path / "mine")["weights_may_ship"] is True
+    both = _manifest(tmp_path / "both")
+    assert both["weights_may_ship"] is False
+    assert [one["weights_may_ship"] for one in both["databases"]] == [True, False]  # type: ignore[attr-defined]
 
 
 def test_lead_table_is_a_sequence_with_columns() -> None:

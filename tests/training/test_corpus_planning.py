@@ -1,5 +1,6 @@
 """Who is excluded or held out is so with every recording, under every name, and a recording counts once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,20 @@ def test_recording_of_an_unknown_person_keeps_the_reason(tmp_path: Path) -> None
     plan = plan_corpus([tmp_path / "mine"])
 
     assert "a.hea" in plan.recordings[0].problem
+
+
+def test_segments_of_a_recording_count_with_it(tmp_path: Path) -> None:
+    """A header of segments never changes, and says nothing of how much there is to read."""
+    folder = _headers(tmp_path / "mine", "1 250 1000", "part_1", "part_2")
+    (folder / "night.hea").write_text("night/2 1 250 2000\npart_1 1000\npart_2 1000\n")
+    (folder / "part_2.dat").write_bytes(bytes(2000))
+    os.utime(folder / "part_2.dat", ns=(0, 2**61))
+
+    (night,) = plan_corpus([folder]).recordings
+
+    assert night.name == "mine/night"
+    assert night.n_bytes == sum(path.stat().st_size for path in folder.iterdir())
+    assert night.changed_ns == (folder / "part_2.dat").stat().st_mtime_ns
 
 
 def test_folder_without_recordings_is_refused(tmp_path: Path) -> None:

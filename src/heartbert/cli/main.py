@@ -13,11 +13,14 @@ import typer
 
 from heartbert.cli.analyze import analyze
 from heartbert.cli.codec import codec_report, decode, text
+from heartbert.cli.corpus import corpus_build, corpus_probe
 from heartbert.cli.databases import databases, download, verify
 from heartbert.cli.demo import demo
+from heartbert.cli.evaluate import evaluate_heartbeats
 from heartbert.cli.inspect import inspect
 from heartbert.cli.score import score
-from heartbert.cli.train import corpus_build, pretrain, train_heartbeats
+from heartbert.cli.sleep import evaluate_sleep
+from heartbert.cli.train import pretrain, train_heartbeats
 from heartbert.errors import HeartbertError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -72,7 +75,12 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 corpus_app = typer.Typer(no_args_is_help=True, help="Build the corpus that an encoder is pre-trained on.")
 corpus_app.command("build")(one_line_errors(corpus_build))
+corpus_app.command("probe")(one_line_errors(corpus_probe))
 app.add_typer(corpus_app, name="corpus")
+evaluate_app = typer.Typer(no_args_is_help=True, help="Score a bundle and every baseline by a published protocol.")
+evaluate_app.command("heartbeats")(one_line_errors(evaluate_heartbeats))
+evaluate_app.command("sleep")(one_line_errors(evaluate_sleep))
+app.add_typer(evaluate_app, name="evaluate")
 _COMMANDS: tuple[Callable[..., None], ...] = (
     inspect,
     analyze,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from heartbert.databases.catalogue import DATABASES, Database
 from heartbert.databases.subjects import PTB_XL_TABLE, read_patients, subject_of_recording
-from heartbert.errors import ConfigError, RecordFormatError
+from heartbert.errors import ConfigError, HeartbertError, RecordFormatError
 from heartbert.records import read_record
+from heartbert.records.wfdb_header import segment_names
 
 _SUFFIXES = frozenset({".hea", ".edf", ".bdf"})
 _VERSION = re.compile(r"-?v?\d+(?:\.\d+)+")
@@ -43,6 +44,8 @@ class DatabaseFolder:
     def records(self) -> list[Path]:
         """List the recordings, sorted, each once although a database may hold copies of it.
 
+        A WFDB record in segments is one recording: they and the header of their layout are left out.
+
         Raises
         ------
         RecordFormatError
@@ -52,7 +55,8 @@ class DatabaseFolder:
         if not found:
             raise RecordFormatError(f"'{self.path}' holds no recording (.hea, .edf, .bdf); give a folder that does.")
         if self.database is None:
-            return sorted(found)
+            segments = {path.parent / f"{name}.hea" for path in found for name in self.segments_of(path)}
+            return sorted(set(found) - segments)
         chosen: dict[str, Path] = {}
         for path in sorted(found, key=lambda path: (self._rank(path), path)):
             chosen.setdefault(self.recording_of(path), path)
@@ -64,6 +68,18 @@ class DatabaseFolder:
         if slug == "ptb-xl" and (match := _PTB_XL_NAME.fullmatch(path.stem)):
             return match[1]
         return path.stem.removeprefix("x_") if slug == "mitdb" else path.stem
+
+    def segments_of(self, path: Path) -> list[str]:
+        """Name the segments of a WFDB record that has any; no known database holds such a record.
+
+        A header that cannot be read names none: who reads the recording is told what is wrong with it.
+        """
+        if self.database is not None or path.suffix.lower() != ".hea":
+            return []
+        try:
+            return segment_names(path)
+        except (HeartbertError, OSError):
+            return []
 
     def subject_of(self, path: Path) -> str:
         """Name the person whom a recording shows.

@@ -37,6 +37,7 @@ from heartbert.training.corpus import (
     lead_rows,
     open_corpus,
 )
+from heartbert.training.corpus_lock import building_alone
 from heartbert.training.corpus_planning import CorpusPlan, Recording
 from heartbert.training.corpus_shards import (
     encode_shard,
@@ -103,20 +104,22 @@ def build_corpus(
     Raises
     ------
     ConfigError
-        If the settings do not fit each other, no training record is left, or the folder holds something else.
+        If the settings do not fit each other, no training record is left, the folder holds something else, or another
+        process is building it.
     RecordFormatError
         If the plan is strict and a recording cannot be read.
     """
     _check(folder, config)
-    build = _Build(plan, working_folder(folder, fingerprint(plan.recordings, config)), config)
-    with open_workers(n_workers, chunk=1) as run:
-        build.scale(run, progress)
-        build.fit(progress)
-        build.encode(run, progress)
-    build.assemble(progress)
-    _put_in_place(build.working / "corpus", folder)
-    for working in _working_folders(folder):
-        shutil.rmtree(working)
+    with building_alone(folder):
+        build = _Build(plan, working_folder(folder, fingerprint(plan.recordings, config)), config)
+        with open_workers(n_workers, chunk=1) as run:
+            build.scale(run, progress)
+            build.fit(progress)
+            build.encode(run, progress)
+        build.assemble(progress)
+        _put_in_place(build.working / "corpus", folder)
+        for working in _working_folders(folder):
+            shutil.rmtree(working)
     return open_corpus(folder)
 
 
@@ -324,13 +327,13 @@ def _training_leads(shard: Shard, scaled: ScaledShard) -> Iterator[tuple[int, in
 def _write_manifest(folder: Path, plan: CorpusPlan, found: _Found, config: Config) -> None:
     corpus = open_corpus(folder)
     n_recordings = Counter(one.database for one in found.used)
-    databases = [_describe(name, number) for name, number in n_recordings.items()]
+    databases = [_describe(name, number, own_data=plan.own_data) for name, number in n_recordings.items()]
     left_out = set(plan.recordings) - set(found.used) - found.unreadable.keys()
     manifest = {
         "config": asdict(config),
         "versions": library_versions(),
         "databases": databases,
-        "weights_may_ship": all(one["weights_may_ship"] for one in databases),
+        "weights_may_ship": all(one["weights_may_ship"] is True for one in databases),
         "excluded": plan.excluded,
         "excluded_recordings": plan.excluded_recordings,
         "held_out": plan.held_out,
@@ -351,14 +354,18 @@ def _write_manifest(folder: Path, plan: CorpusPlan, found: _Found, config: Confi
         temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-def _describe(name: str, n_records: int) -> dict[str, Any]:
-    """Say what is known of a database; recordings of no known one are their owner's to judge."""
+def _describe(name: str, n_records: int, *, own_data: bool) -> dict[str, Any]:
+    """Say what is known of a database.
+
+    Nothing is known of one's own recordings: unless their owner says that weights may be passed on, that is null.
+    """
     database: Database | None = _DATABASE_OF.get(name)
+    unknown = True if own_data else None
     return {
         "name": name,
         "version": database.version if database else None,
         "licence": database.licence if database else None,
-        "weights_may_ship": database.weights_may_ship if database else True,
+        "weights_may_ship": database.weights_may_ship if database else unknown,
         "n_recordings": n_records,
     }
 

@@ -26,7 +26,7 @@ class Recording:
     held_out : bool
         True for validation: encoded, but nothing is fitted on it.
     n_bytes, changed_ns : int
-        Size and last change of its files: a recording that changed is read again.
+        Size and last change of its files, those of its segments too: a recording that changed is read again.
     problem : str
         Why it cannot be read, where that is known already.
     """
@@ -63,6 +63,8 @@ class CorpusPlan:
         Names given that mean no recording and no person here.
     strict : bool
         True if a recording that cannot be read ends the build.
+    own_data : bool
+        True if whoever plans it says that weights trained on the recordings of no known database may be passed on.
     """
 
     recordings: tuple[Recording, ...]
@@ -72,6 +74,7 @@ class CorpusPlan:
     same_person: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
     strict: bool = False
+    own_data: bool = False
 
 
 def plan_corpus(
@@ -80,6 +83,7 @@ def plan_corpus(
     excluded: Iterable[str] = (),
     held_out: Iterable[str] = (),
     strict: bool = False,
+    own_data: bool = False,
 ) -> CorpusPlan:
     """Plan a corpus of all recordings below some folders, each of which counts once.
 
@@ -93,6 +97,9 @@ def plan_corpus(
         follow it, in other databases too. Who is both is excluded.
     strict : bool
         Refuse names that mean nothing here, and recordings that cannot be read.
+    own_data : bool
+        Say that weights trained on the recordings of no known database may be passed on; whether they may is not known
+        otherwise.
 
     Raises
     ------
@@ -140,6 +147,7 @@ def plan_corpus(
         ),
         unmatched=unmatched,
         strict=strict,
+        own_data=own_data,
     )
 
 
@@ -151,7 +159,8 @@ def _recordings(databases: Iterable[DatabaseFolder]) -> Iterator[tuple[Recording
             subject_id, problem = _subject(database, path)
             if path.parent not in files:
                 files[path.parent] = _files_by_stem(path.parent)
-            n_bytes, changed_ns = files[path.parent].get(path.stem, (0, 0))
+            parts = [files[path.parent].get(stem, (0, 0)) for stem in (path.stem, *database.segments_of(path))]
+            n_bytes, changed_ns = sum(size for size, _ in parts), max(changed for _, changed in parts)
             records = {path.stem, database.recording_of(path)}
             names = records | {f"{database.name}/{record}" for record in records}
             recording = Recording(path, database.name, subject_id, False, n_bytes, changed_ns, problem)  # noqa: FBT003
