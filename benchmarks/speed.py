@@ -47,6 +47,7 @@ from heartbert.tokens import SPECIAL_TOKENS, TOKENIZER_FILE, Tokenizer, load_tok
 from heartbert.tokens.leads import tokenize_lead
 
 sys.path.insert(0, str(Path(__file__).parent))
+from fresh_process import peak_mb
 from provenance import provenance
 
 N_LEVELS, WINDOW_SAMPLES = 100, 4000
@@ -317,12 +318,6 @@ def measured(function: Callable[..., object], *arguments: object) -> dict[str, f
         "cpu_seconds": time.process_time() - processor,
         "peak_mb": peak_mb(),
     }
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process held; getrusage would count its parent's, too."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def train_ours(path: Path, n_tokens: int) -> None:

@@ -293,8 +293,8 @@ def main() -> None:
     corpora = {preset: Path(folder) for preset, _, folder in (one.partition("=") for one in arguments.corpora)}
     origin = provenance([])
     origin["command"] = " ".join([
-        "python", Path(sys.argv[0]).name, *(f"{preset}={folder.name}" for preset, folder in corpora.items()),
-        f"--rows {arguments.rows} --steps {arguments.steps} --rounds {arguments.rounds}",
+        "python benchmarks/training_speed.py", *(f"{preset}={folder.name}" for preset, folder in corpora.items()),
+        f"--rows {arguments.rows} --steps {arguments.steps} --rounds {arguments.rounds} --threads {arguments.threads}",
     ])  # fmt: skip
     result = {**origin, "n_threads": arguments.threads, "n_steps": arguments.steps, "n_rounds": arguments.rounds}
     result["architectures"] = {}

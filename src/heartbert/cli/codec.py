@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from heartbert.cli.analyze import BundlePath, FsHz, LeadName, RecordPath, UnitName
+from heartbert.cli.corpus import Excluded, Settings, read_names
 from heartbert.cli.printing import print_table, stage_progress
-from heartbert.cli.train import Excluded, Settings, read_names
 from heartbert.files import shipped_bundle
 
 if TYPE_CHECKING:

@@ -114,5 +114,5 @@ def _os_error_text(error: OSError) -> str:
     return f"cannot read or write{where}: {error.strerror or error}"
 
 
-if __name__ == "__main__":  # torchrun starts a module: torchrun --nproc-per-node 2 -m heartbert.cli.main pretrain ...
+if __name__ == "__main__":  # torchrun starts a module: torchrun --nproc-per-node 2 -m -- heartbert.cli.main pretrain
     run()

@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heartbert.cli.corpus import Excluded as Excluded
-from heartbert.cli.corpus import Output
-from heartbert.cli.corpus import Settings as Settings
-from heartbert.cli.corpus import corpus_build as corpus_build
-from heartbert.cli.corpus import read_names as read_names
+from heartbert.cli.corpus import Excluded, Output, Settings, read_names
 from heartbert.cli.printing import print_table, stage_progress
 from heartbert.progress import Progress
 

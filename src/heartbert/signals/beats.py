@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from sleepecg.heartbeats import detect_heartbeats
 
 from heartbert.signals.resampling import TARGET_FS
 
@@ -28,6 +27,8 @@ def detect_r_peaks(signal: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     r_peaks : ndarray of int64, shape (n_beats,)
         Sample indices in increasing order; empty where the signal is constant or shorter than a second.
     """
+    from sleepecg.heartbeats import detect_heartbeats  # here: a machine that only trains encoders need not have it
+
     if signal.size < _SHORTEST_S * TARGET_FS or np.ptp(signal) == 0:
         return np.empty(0, dtype=np.int64)
     found = detect_heartbeats(signal.astype(np.float64), TARGET_FS)

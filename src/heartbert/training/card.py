@@ -165,6 +165,11 @@ def _shipping(corpus: dict[str, Any]) -> str:
         return ""
     if corpus["weights_may_ship"]:
         return " By the licences of these databases the weights may be passed on."
+    if all(database["weights_may_ship"] is not False for database in corpus["databases"]):
+        return (
+            " **Whether the weights may be passed on is not known: nothing is known of the licence of at least one of "
+            "these databases.**"
+        )
     return " **By the licence of at least one of these databases the weights may not be passed on.**"
 
 

@@ -97,7 +97,8 @@ def joined_processes(device: str = "cpu") -> Iterator[Processes]:
         control = distributed.new_group(backend="gloo") if device == "cuda" else None
         yield Processes(distributed.get_rank(), n, own, control)
         # All leave together, after a pause: without it one process of two once waited for ever here, in one of two runs
-        # on a busy machine. The cause is not known; the guess is gloo's thread still holding the last numbers.
+        # on a busy machine. The cause is not known, and 18 later runs without it ended; the guess is gloo's thread
+        # still holding the last numbers.
         distributed.barrier(group=control)
         time.sleep(_SECONDS_TO_SETTLE)
     finally:
