@@ -41,10 +41,16 @@ def test_card_shows_what_counting_achieves(manifest: dict[str, Any]) -> None:
     assert "in spans of 30 to 250 ms" in card
 
 
-@pytest.mark.parametrize(("may_ship", "said"), [(True, "may be passed on"), (False, "may not be passed on")])
-def test_card_says_whether_the_weights_may_be_passed_on(manifest: dict[str, Any], may_ship: bool, said: str) -> None:
-    """Weights trained on non-commercial data must not be taken for free ones."""
-    manifest["corpus"]["weights_may_ship"] = may_ship
+@pytest.mark.parametrize(
+    ("may_ship", "said"),
+    [(True, "the weights may be passed on"), (False, "may not be passed on"), (None, "is not known: nothing is known")],
+)
+def test_card_says_whether_the_weights_may_be_passed_on(
+    manifest: dict[str, Any], may_ship: bool | None, said: str
+) -> None:
+    """Weights trained on non-commercial data must not be taken for free ones, nor those of unknown origin."""
+    manifest["corpus"]["weights_may_ship"] = may_ship is True
+    manifest["corpus"]["databases"] = [{**manifest["corpus"]["databases"][0], "weights_may_ship": may_ship}]
 
     assert said in write_card(manifest)
 
