@@ -160,22 +160,26 @@ def _names(path: Path) -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
+def result_file(work: Path, number: int, seed: int) -> Path:
+    """Name the file that the score of a variant is kept in."""
+    settings = json.dumps([asdict(VARIANTS[number]), asdict(config_of(VARIANTS[number], seed=seed))], sort_keys=True)
+    return work / f"run-{hashlib.sha256(settings.encode()).hexdigest()[:12]}.json"
+
+
 def train_and_probe(work: Path, number: int, seed: int) -> Path:
     """Train one encoder and store its score, unless that is done; returns where."""
     torch.set_num_threads(1)
     variant = VARIANTS[number]
     config = config_of(variant, seed=seed)
-    corpus = corpus_folder(work, config)
-    settings = json.dumps([asdict(variant), asdict(config)], sort_keys=True)
-    name = f"run-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
-    path = work / f"{name}.json"
+    corpus, path = corpus_folder(work, config), result_file(work, number, seed)
     if path.exists():
         return path
     tokenizer = load_tokenizer(corpus)
     started = time.perf_counter()
-    result: dict[str, Any] = {"question": variant.question, "name": variant.name, "seed": seed}
+    origin = {"commit": provenance([])["commit"]}
+    result: dict[str, Any] = {"question": variant.question, "name": variant.name, "seed": seed, **origin}
     if variant.trained:
-        run = Pretraining(corpus, work / name, config)
+        run = Pretraining(corpus, path.with_suffix(""), config)
         model = run.model
         if variant.by_samples:
             place_by_samples(model, tokenizer.token_lengths)
@@ -208,10 +212,12 @@ def place_by_samples(model: torch.nn.Module, token_lengths: Any) -> None:
 
 
 def gather(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join the seeds of each variant: mean, lowest, highest."""
+    """Join the seeds of each variant that has been trained: mean, lowest, highest."""
     rows = []
     for variant in VARIANTS:
         mine = [one for one in results if (one["question"], one["name"]) == (variant.question, variant.name)]
+        if not mine:
+            continue
         row: dict[str, Any] = {"question": variant.question, "name": variant.name, "n_seeds": len(mine)}
         for key in ("macro_f1", "validation_loss", "samples_per_token", "steps", "tokens", "seconds"):
             if values := [one[key] for one in mine if key in one]:
@@ -236,6 +242,18 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
+def train_missing(jobs: list[tuple[int, int]], arguments: argparse.Namespace) -> None:
+    """Build the corpora, then train every variant from every seed, unless that is done."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    configs = {corpus_folder(arguments.work, config): config for config in (config_of(one, seed=1) for one in VARIANTS)}
+    for config in configs.values():
+        prepare(arguments.folders, arguments.mitdb, arguments.work, config, n_workers=arguments.workers)
+    # A new process for each run: the last one leaves memory behind.
+    with ProcessPoolExecutor(arguments.workers, max_tasks_per_child=1, mp_context=get_context("spawn")) as executor:
+        for _ in executor.map(train_and_probe, [arguments.work] * len(jobs), *zip(*jobs, strict=True)):
+            pass
+
+
 def main() -> None:
     """Parse the command line, train what is missing, store."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -244,18 +262,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of corpora and runs")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--finished", action="store_true", help="train nothing, store the runs that are finished")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     origin = provenance([*arguments.folders, arguments.mitdb, arguments.work])
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    configs = {corpus_folder(arguments.work, config): config for config in (config_of(one, seed=1) for one in VARIANTS)}
-    for config in configs.values():
-        prepare(arguments.folders, arguments.mitdb, arguments.work, config, n_workers=arguments.workers)
     jobs = [(number, seed) for seed in range(1, 1 + arguments.seeds) for number in range(len(VARIANTS))]
-    # A new process for each run: the last one leaves memory behind.
-    with ProcessPoolExecutor(arguments.workers, max_tasks_per_child=1, mp_context=get_context("spawn")) as executor:
-        paths = executor.map(train_and_probe, [arguments.work] * len(jobs), *zip(*jobs, strict=True))
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    if not arguments.finished:
+        train_missing(jobs, arguments)
+    files = [result_file(arguments.work, number, seed) for number, seed in jobs]
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
+    origin["commit"] = ", ".join(sorted({one["commit"] for one in results}))
     stored = {**origin, "n_seeds": arguments.seeds, "common": COMMON, "minutes_per_record": PROBE_MINUTES}
     with replacing_file(arguments.output) as temporary:
         temporary.write_text(json.dumps({**stored, "rows": gather(results)}, indent=1) + "\n", encoding="utf-8")

@@ -99,19 +99,19 @@ def ablations_table() -> str:
     """Return what a small encoder loses or gains by each change of its settings."""
     result = read_result("ablations.json")
     lines = [
-        "| question | setting | macro-F1 of the probe | loss on held-out leads | samples a token |",
-        "|---|---|---|---|---|",
+        "| question | setting | seeds | macro-F1 of the probe | loss on held-out leads | samples a token |",
+        "|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         loss = f"{row['validation_loss']['mean']:.2f}" if "validation_loss" in row else "-"
         lines.append(
-            f"| {row['question']} | {row['name']} | {_interval(row['macro_f1'])} | {loss} "
+            f"| {row['question']} | {row['name']} | {row['n_seeds']} | {_interval(row['macro_f1'])} | {loss} "
             f"| {row['samples_per_token']['mean']:.2f} |"
         )
     reference = result["rows"][0]
     note = (
-        f"{reference['tokens']['mean'] / 1e6:.1f} million tokens of one thread each. Mean (lowest-highest) over "
-        f"{result['n_seeds']} seeds. Losses compare only where vocabulary and masks are the same. {_origin(result)}"
+        f"{reference['tokens']['mean'] / 1e6:.1f} million tokens each, on one thread. Mean (lowest-highest) over "
+        f"seeds. Losses compare only where codec, vocabulary and masks are the same. {_origin(result)}"
     )
     return "\n".join([*lines, "", note])
 
