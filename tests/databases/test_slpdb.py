@@ -17,7 +17,7 @@ NOTES = ["W", "W", "1 OA", "2", "MT", "3 H", "4 LA LA", "R\0"]
 
 def _write_text(path: Path, **changes: object) -> None:
     arrays: dict[str, object] = {
-        "levels": np.arange(3000, dtype=np.uint8).reshape(3, 1000) % 100,
+        "levels": (np.arange(3000).reshape(3, 1000) % 90 + [[0], [0], [9]]).astype(np.uint8),
         "record": np.array(["slp59", "slp59", "slp99"]),
         "epoch_index": np.array([3, 1, 0]),
         "csv_class_set": np.array(["5", "3", "5"]),
@@ -110,6 +110,17 @@ def test_text_of_uncertain_identity_is_left_out(tmp_path: Path) -> None:
     texts, _ = read_text_epochs(tmp_path / "text.npz", {"slp59": night})
 
     assert texts["slp59"].epochs.tolist() == [1]
+
+
+def test_the_first_of_two_texts_of_an_epoch_is_taken(tmp_path: Path) -> None:
+    """The files were made with different breakpoints; both rows stay rows."""
+    night = read_scored_night(write_slpdb_record(tmp_path, "slp59", ["W"] * 5, with_signal=False))
+    _write_text(tmp_path / "text.npz", epoch_index=np.array([2, 2, 0]))
+
+    texts, rows = read_text_epochs(tmp_path / "text.npz", {"slp59": night})
+
+    assert texts["slp59"].levels[:, :3].tolist() == [[0, 1, 2]]
+    assert len(rows) == 2
 
 
 def test_text_without_an_array_is_refused(tmp_path: Path) -> None:

@@ -161,6 +161,9 @@ _CERTAIN = ("sure", "likely")
 def read_text_epochs(file: Path, nights: Mapping[str, ScoredNight]) -> tuple[dict[str, TextEpochs], list[TextRow]]:
     """Read the published text of epochs: their levels by record, and the rows of the files.
 
+    Each of the four published files has breakpoints of its own, so an epoch in two of them has two texts that differ by
+    a few levels; the first one is taken.
+
     Parameters
     ----------
     file : Path
@@ -187,7 +190,7 @@ def read_text_epochs(file: Path, nights: Mapping[str, ScoredNight]) -> tuple[dic
         if record not in nights:
             continue
         epoch = int(arrays["epoch_index"][index]) + nights[record].first_scored
-        levels.setdefault(record, {})[epoch] = arrays["levels"][index]
+        levels.setdefault(record, {}).setdefault(epoch, arrays["levels"][index])
         rows.append(TextRow(record, epoch, f"stages{arrays['csv_class_set'][index]}", str(arrays["split"][index])))
     return {record: _in_order(found) for record, found in levels.items()}, rows
 
