@@ -2,7 +2,6 @@
 
 import pytest
 
-from heartbert.errors import LeakageError
 from heartbert.evaluation.splits import (
     MITDB_DS1,
     MITDB_DS1_VALIDATION,
@@ -10,7 +9,6 @@ from heartbert.evaluation.splits import (
     MITDB_PACED,
     person_of,
     persons_named,
-    refuse_shared,
 )
 
 
@@ -57,14 +55,3 @@ def test_persons_named_covers_every_database_where_none_is_given() -> None:
     """The manifest of a bundle names recordings alone; none of the persons meant may be missed."""
     assert {"mitdb/201", "slpdb/202", "mine/202"} <= persons_named("202", ["mine"])
     assert persons_named("mitdb/202") == {"mitdb/201", "mitdb/202"}
-
-
-def test_refuse_shared_names_the_first_shared_name() -> None:
-    """The user has to know what to take out."""
-    with pytest.raises(LeakageError, match=r"2 persons in both training and test, first 'b'; .* Split by persons"):
-        refuse_shared(["d", "a", "b"], ["b", "c", "d"], what="persons")
-
-
-def test_refuse_shared_accepts_sides_without_a_common_name() -> None:
-    """A proper split passes in silence."""
-    refuse_shared(["a"], ["b"], what="persons")

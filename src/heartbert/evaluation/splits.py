@@ -1,9 +1,7 @@
 """Who is in training and who in test: published splits, and which recordings show one person."""
 
 import re
-from collections.abc import Collection, Iterable
-
-from heartbert.errors import LeakageError
+from collections.abc import Collection
 
 # MIT-BIH Arrhythmia, split of de Chazal et al., IEEE Trans. Biomed. Eng. 51(7):1196-1206, 2004.
 # fmt: off
@@ -113,26 +111,3 @@ def persons_named(name: str, databases: Collection[str] = ()) -> frozenset[str]:
     if database:
         return frozenset({name, person_of(database, record)})
     return frozenset(person_of(one, record) for one in {*_SAME_PERSON, *databases})
-
-
-def refuse_shared(training: Iterable[str], test: Iterable[str], *, what: str) -> None:
-    """Refuse a split in which a person or a recording is on both sides.
-
-    Parameters
-    ----------
-    training, test : iterable of str
-        Names of the persons or recordings of each side.
-    what : str
-        What the names stand for, used in the message.
-
-    Raises
-    ------
-    LeakageError
-        If the sides have a name in common.
-    """
-    shared = sorted(set(training) & set(test))
-    if shared:
-        raise LeakageError(
-            f"{len(shared)} {what} in both training and test, first '{shared[0]}'; "
-            f"a score on them means nothing. Split by {what}."
-        )

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from heartbert.errors import LeakageError, RecordFormatError
 from heartbert.evaluation.heartbeats import reference_beats
-from heartbert.evaluation.splits import MITDB_DS1, MITDB_DS1_VALIDATION, MITDB_DS2, person_of, refuse_shared
+from heartbert.evaluation.leakage import Examples, refuse_leaks
+from heartbert.evaluation.splits import MITDB_DS1, MITDB_DS1_VALIDATION, MITDB_DS2
 from heartbert.files import sha256_of
 from heartbert.predictions.heartbeats import beat_intervals
 from heartbert.predictions.labels import AamiClass
@@ -84,7 +85,7 @@ def build_probe(
         raise LeakageError(f"record '{tests[0]}' is in DS2, the test set; a probe may not read it. Leave it out.")
     # Whatever the folder is called: records of these names are those of MIT-BIH Arrhythmia.
     database = "mitdb" if set(names) <= set(MITDB_DS1) else folder.name
-    refuse_shared(*([person_of(database, name) for name in side] for side in records), what="persons")
+    refuse_leaks(*([Examples(database, name) for name in side] for side in records))
     beats = [_read_beats(folder, name) for name in names]
     n_of_class = np.bincount(np.concatenate([one.classes for one in beats]), minlength=len(AamiClass))
     rarity = 1 / np.maximum(n_of_class, _FEWEST)
