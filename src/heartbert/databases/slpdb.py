@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbert.errors import DatabaseError, RecordFormatError
+from heartbert.evaluation.heartbeats import reference_beats
 from heartbert.evaluation.splits import person_of
-from heartbert.predictions.labels import BEAT_CLASS_OF_SYMBOL
 from heartbert.predictions.sleep_labels import EPOCH_S, UNSCORED, stage_of_note
 from heartbert.records import read_annotations
 from heartbert.records.wfdb_header import read_header
@@ -95,8 +95,7 @@ def _beats_s(header: Path) -> npt.NDArray[np.float64]:
     if not header.with_suffix(f".{BEAT_ANNOTATOR}").is_file():
         return np.empty(0, dtype=np.float64)
     beats = read_annotations(header, BEAT_ANNOTATOR)
-    kept = [index for index, symbol in enumerate(beats.symbols) if symbol in BEAT_CLASS_OF_SYMBOL]
-    return np.asarray(beats.samples[kept] / beats.fs, dtype=np.float64)
+    return np.asarray(reference_beats(beats)[0] / beats.fs, dtype=np.float64)
 
 
 def scored_records(folder: Path) -> list[Path]:

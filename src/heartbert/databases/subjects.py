@@ -46,8 +46,6 @@ def subject_of_recording(slug: str, recording: str, patients: Mapping[str, str] 
     >>> subject_of_recording("qtdb", "sele0122"), subject_of_recording("icentia11k-continuous-ecg", "p00003_s07")
     ('edb/e0118', 'icentia11k-continuous-ecg/p00003')
     """
-    if slug == "icentia11k-continuous-ecg":
-        return f"{slug}/{recording.partition('_')[0]}"
     if slug == "ptb-xl" and recording in (patients or {}):
         return f"{slug}/patient-{(patients or {})[recording]}"
     return person_of(slug, recording)
