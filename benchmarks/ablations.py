@@ -4,9 +4,9 @@
 
 Every encoder is a smaller sibling of the `small` preset, trained on one thread for the same number of tokens on the
 recordings of the folders (records excluded and held out as in `recipes/small`). Where width, depth, family or context
-differ, the steps are such that the multiplications are the same. The score is that of `training/probe.py`: ridge
-regression on frozen embeddings and RR intervals, fitted on DS1 training records and scored on the validation records
-inside DS1. DS2 is not read. Every finished run is kept in DIR, so a stopped program continues.
+differ, the steps are such that the multiplications are the same. The score is that of `training/probe.py`, a classifier
+of frozen embeddings and RR intervals fitted on DS1 training records and scored on the validation records inside DS1.
+DS2 is not read. Every finished run is kept in DIR, so a stopped program continues.
 """
 
 import os
@@ -166,28 +166,30 @@ def result_file(work: Path, number: int, seed: int) -> Path:
     return work / f"run-{hashlib.sha256(settings.encode()).hexdigest()[:12]}.json"
 
 
-def train_and_probe(work: Path, number: int, seed: int) -> Path:
+def train_and_probe(work: Path, number: int, seed: int, rescore: bool) -> Path:
     """Train one encoder and store its score, unless that is done; returns where."""
     torch.set_num_threads(1)
-    variant = VARIANTS[number]
-    config = config_of(variant, seed=seed)
-    corpus, path = corpus_folder(work, config), result_file(work, number, seed)
-    if path.exists():
+    path = result_file(work, number, seed)
+    if path.exists() and not rescore:
         return path
+    variant, started = VARIANTS[number], time.perf_counter()
+    config = config_of(variant, seed=seed)
+    corpus = corpus_folder(work, config)
     tokenizer = load_tokenizer(corpus)
-    started = time.perf_counter()
-    origin = {"commit": provenance([])["commit"]}
-    result: dict[str, Any] = {"question": variant.question, "name": variant.name, "seed": seed, **origin}
+    result: dict[str, Any] = {"question": variant.question, "name": variant.name, "seed": seed}
     if variant.trained:
         run = Pretraining(corpus, path.with_suffix(""), config)
         model = run.model
         if variant.by_samples:
             place_by_samples(model, tokenizer.token_lengths)
-        run.run()
+        run.run()  # returns at once when the run is finished
         result |= {"validation_loss": run.validation_loss(), "steps": run.step, "tokens": run.best_row()["tokens"]}
     else:
         model = build_encoder(config.encoder, tokenizer.n_tokens, seed=seed)
-    result["seconds"] = time.perf_counter() - started
+    result |= {"seconds": time.perf_counter() - started, "commit": provenance([])["commit"]}
+    if path.exists():
+        trained = json.loads(path.read_text(encoding="utf-8"))
+        result |= {"seconds": trained["seconds"], "commit": trained["commit"]}
     probe = load_probe(work / f"{corpus.name}.npz", corpus)
     result["samples_per_token"] = float(tokenizer.token_lengths[probe.pieces].mean())
     result["macro_f1"] = score_probe(probe, model, tokenizer.token_lengths, layer=config.heartbeats.layer)
@@ -243,15 +245,18 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def train_missing(jobs: list[tuple[int, int]], arguments: argparse.Namespace) -> None:
-    """Build the corpora, then train every variant from every seed, unless that is done."""
+    """Build the corpora, then train and probe every variant from every seed, unless that is done."""
     arguments.work.mkdir(parents=True, exist_ok=True)
     configs = {corpus_folder(arguments.work, config): config for config in (config_of(one, seed=1) for one in VARIANTS)}
     for config in configs.values():
         prepare(arguments.folders, arguments.mitdb, arguments.work, config, n_workers=arguments.workers)
     # A new process for each run: the last one leaves memory behind.
     with ProcessPoolExecutor(arguments.workers, max_tasks_per_child=1, mp_context=get_context("spawn")) as executor:
-        for _ in executor.map(train_and_probe, [arguments.work] * len(jobs), *zip(*jobs, strict=True)):
-            pass
+        submitted = [
+            executor.submit(train_and_probe, arguments.work, number, seed, arguments.rescore) for number, seed in jobs
+        ]
+        for one in submitted:
+            one.result()
 
 
 def main() -> None:
@@ -263,11 +268,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--finished", action="store_true", help="train nothing, store the runs that are finished")
+    parser.add_argument("--rescore", action="store_true", help="probe the runs that are finished anew")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     origin = provenance([*arguments.folders, arguments.mitdb, arguments.work])
     jobs = [(number, seed) for seed in range(1, 1 + arguments.seeds) for number in range(len(VARIANTS))]
-    if not arguments.finished:
+    if arguments.finished:
+        jobs = [job for job in jobs if result_file(arguments.work, *job).exists()]
+    if arguments.rescore or not arguments.finished:
         train_missing(jobs, arguments)
     files = [result_file(arguments.work, number, seed) for number, seed in jobs]
     results = [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]

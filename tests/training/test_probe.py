@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from heartbert.embeddings.encoder import build_encoder
 from heartbert.errors import BundleError, LeakageError, RecordFormatError
@@ -75,15 +76,44 @@ def test_scoring_is_repeatable_and_leaves_the_model_as_it_was(data: ProbeData, t
 
 
 def test_classifier_finds_classes_that_the_features_show() -> None:
-    """If the embedding gives the class away, ridge regression must find it."""
+    """If the embedding gives the class away, logistic regression must find it."""
     rng = np.random.default_rng(0)
     labels = rng.choice(4, size=800, p=[0.85, 0.05, 0.05, 0.05])
-    features = rng.normal(0, 0.1, (800, 12)).astype(np.float32)
-    features[np.arange(800), labels] += 1
+    features = rng.normal(0, 0.1, (800, 12))
+    features[np.arange(800), labels] += 3
 
-    found = probing._classify(features[:500], labels[:500], features[500:])
+    found = probing._classify(torch.from_numpy(features[:500]), labels[:500], torch.from_numpy(features[500:]))
 
     assert macro_f1(labels[500:], found) > 0.95
+
+
+def test_classifier_is_the_optimum() -> None:
+    """Checked against scikit-learn, whose C is the inverse of our penalty."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(1)
+    labels = rng.choice(5, size=600, p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    features = rng.normal(0, 2.0, (600, 8))
+    features[np.arange(600), labels] += 1.5
+    weights = (np.bincount(labels).max() / np.bincount(labels)) ** 0.5
+
+    found = probing._classify(torch.from_numpy(features), labels, torch.from_numpy(features))
+
+    reference = linear_model.LogisticRegression(C=0.01, tol=1e-8, max_iter=1000)
+    expected = reference.fit(features, labels, sample_weight=weights[labels]).predict(features)
+    assert np.mean(found == expected) > 0.995
+
+
+def test_components_are_those_of_the_fitted_beats() -> None:
+    """A direction that varies among the scored beats alone must not be read."""
+    rng = np.random.default_rng(2)
+    features = rng.normal(0, 1e-9, (100, 50)).astype(np.float32)
+    features[:60, 3] = rng.normal(0, 1, 60)
+    features[60:, 4] = rng.normal(0, 1, 40)
+
+    components = probing._principal_components(features, fitted_on=np.arange(100) < 60).numpy()
+
+    assert components.shape == (100, 32)
+    assert abs(np.corrcoef(components[:60, -1], features[:60, 3])[0, 1]) > 0.999
 
 
 def test_macro_f1_counts_by_hand() -> None:

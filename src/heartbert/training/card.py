@@ -185,8 +185,8 @@ def _probe(score: float | None) -> str:
     if score is None:
         return ""
     return (
-        f" A ridge regression on its frozen embeddings of held-out training subjects' beats, by which these weights "
-        f"were chosen among those of the run, has a macro-F1 of {score:.3f}; it is optimistic."
+        " A logistic regression on components of its frozen embeddings of held-out training subjects' beats, by which "
+        f"these weights were chosen among those of the run, has a macro-F1 of {score:.3f}; it is optimistic."
     )
 
 
