@@ -166,7 +166,7 @@ def result_file(work: Path, number: int, seed: int) -> Path:
     return work / f"run-{hashlib.sha256(settings.encode()).hexdigest()[:12]}.json"
 
 
-def train_and_probe(work: Path, number: int, seed: int, rescore: bool) -> Path:
+def train_and_probe(work: Path, number: int, seed: int, *, rescore: bool) -> Path:
     """Train one encoder and store its score, unless that is done; returns where."""
     torch.set_num_threads(1)
     path = result_file(work, number, seed)
@@ -253,7 +253,8 @@ def train_missing(jobs: list[tuple[int, int]], arguments: argparse.Namespace) ->
     # A new process for each run: the last one leaves memory behind.
     with ProcessPoolExecutor(arguments.workers, max_tasks_per_child=1, mp_context=get_context("spawn")) as executor:
         submitted = [
-            executor.submit(train_and_probe, arguments.work, number, seed, arguments.rescore) for number, seed in jobs
+            executor.submit(train_and_probe, arguments.work, number, seed, rescore=arguments.rescore)
+            for number, seed in jobs
         ]
         for one in submitted:
             one.result()
