@@ -37,7 +37,6 @@ from heartbert.training.corpus import (
     lead_rows,
     open_corpus,
 )
-from heartbert.training.corpus_lock import building_alone
 from heartbert.training.corpus_planning import CorpusPlan, Recording
 from heartbert.training.corpus_shards import (
     encode_shard,
@@ -60,6 +59,7 @@ from heartbert.training.corpus_spool import (
     tokens_file,
     working_folder,
 )
+from heartbert.training.folder_lock import writing_alone
 from heartbert.workers import Mapper, open_workers
 
 _DATABASE_OF = {database.slug: database for database in DATABASES}
@@ -110,7 +110,7 @@ def build_corpus(
         If the plan is strict and a recording cannot be read.
     """
     _check(folder, config)
-    with building_alone(folder):
+    with writing_alone(folder):
         build = _Build(plan, working_folder(folder, fingerprint(plan.recordings, config)), config)
         with open_workers(n_workers, chunk=1) as run:
             build.scale(run, progress)

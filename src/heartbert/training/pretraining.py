@@ -55,6 +55,7 @@ from heartbert.training.checkpoints import (
 )
 from heartbert.training.config import Config
 from heartbert.training.corpus import open_corpus
+from heartbert.training.folder_lock import writing_alone
 from heartbert.training.loss import RestoredLoss, restored_loss
 from heartbert.training.loss_plot import PLOT_FILE, draw_losses
 from heartbert.training.masking import masking_of
@@ -134,9 +135,6 @@ class Pretraining:
         self._optimizer = build_optimizer(self.model, settings.learning_rate, settings.weight_decay)
         if checkpoints := list_checkpoints(folder):
             self.state = load_checkpoint(checkpoints[-1], self.model, self._optimizer, settings=self._settings)
-        if processes.writes:
-            cut_log(folder, self.state.step)
-            remove_unfinished(folder)
         self._restored_loss: nn.Module = RestoredLoss(self.model)
         if processes.n > 1:
             # Buffers are constants, the same everywhere; torch 2.13 has renamed the setting.
@@ -193,9 +191,16 @@ class Pretraining:
         Raises
         ------
         ConfigError
-            If the loss is no longer a number; the last checkpoint stays.
+            If the loss is no longer a number; the last checkpoint stays. Or if another process writes this run.
         """
-        self._count_baselines(progress)
+        with writing_alone(self.folder) if self.processes.writes else nullcontext():
+            if self.processes.writes:
+                cut_log(self.folder, self.state.step)
+                remove_unfinished(self.folder)
+            self._count_baselines(progress)
+            self._train(max_minutes, progress)
+
+    def _train(self, max_minutes: float | None, progress: Progress) -> None:
         pace = Pace(max_minutes, self.step, self.step)
         before = self.state.seconds
         losses: list[torch.Tensor] = []

@@ -1,4 +1,4 @@
-"""One build of a corpus at a time: a lock that the system takes back when its holder ends, however it ends."""
+"""One process at a time writes a corpus or a run: a lock that the system takes back however its holder ends."""
 
 import os
 import platform
@@ -10,29 +10,29 @@ from heartbert.errors import ConfigError
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - Windows has no such locks: two builds at a time are not noticed there
+except ImportError:  # pragma: no cover - Windows has no such locks: two writers are not noticed there
     fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
-def building_alone(folder: Path) -> Iterator[None]:
-    """Hold the lock on a corpus that is being built, and refuse where another process holds it.
+def writing_alone(folder: Path) -> Iterator[None]:
+    """Hold the lock on a folder that is being written, and refuse where another process holds it.
 
-    A record lock of POSIX on a file beside the corpus: it ends with its process, so a build that was killed leaves the
+    A record lock of POSIX on a file beside the folder: it ends with its process, so one that was killed leaves the
     file behind, and no lock. A file that merely exists would have to be removed by hand then. It also holds between
     machines that share a folder over NFS.
 
     Parameters
     ----------
     folder : Path
-        The corpus.
+        The corpus, or the run.
 
     Raises
     ------
     ConfigError
-        If another process is building it; the message says which.
+        If another process is writing it; the message says which.
     """
-    path = folder.parent / f".{folder.name}-building.lock"
+    path = folder.parent / f".{folder.name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -59,7 +59,7 @@ def _take(descriptor: int, folder: Path) -> None:
     except OSError as error:
         holder = os.read(descriptor, 200).decode(errors="replace") or "another process"
         raise ConfigError(
-            f"corpus '{folder}' is being built by {holder}; one process at a time may. Wait until it has ended, or "
+            f"'{folder}' is being written by {holder}; one process at a time may. Wait until it has ended, or "
             "give another folder."
         ) from error
 
