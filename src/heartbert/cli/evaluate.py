@@ -38,6 +38,10 @@ def evaluate_heartbeats(
     epochs: Annotated[
         int | None, typer.Option("--training-epochs", min=1, help="Passes over the training beats at most.")
     ] = None,
+    everywhere: Annotated[
+        bool,
+        typer.Option("--all-rows", help="Train every row for both placements and every split, not just the first."),
+    ] = False,
     allow_transductive: Annotated[
         bool,
         typer.Option("--allow-transductive", help="Accept an encoder that saw test signals; the result says so."),
@@ -62,6 +66,7 @@ def evaluate_heartbeats(
     settings = TableSettings(
         heads,
         placements=PLACEMENTS if beats == "both" else (beats,),
+        everywhere=everywhere,
         allow_transductive=allow_transductive,
         cache=cache,
     )

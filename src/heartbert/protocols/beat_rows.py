@@ -25,11 +25,16 @@ Floats = npt.NDArray[np.float32]
 Classify = Callable[[BeatRecord], Floats]
 
 OURS, FEW_LABELS, BOOSTING = "heartbert", "heartbert, 10 % of the labels", "RR + waveform, gradient boosting"
+WAVEFORM_HEAD = "RR + waveform, same head"
+CLOSE_ROWS = (BOOSTING, WAVEFORM_HEAD, FEW_LABELS, OURS)
+"""Rows that are worth their training time in every block of a table."""
 # Share of the beats of each training recording whose label is used where labels are few.
 FEW_SHARE = 0.1
 # Exponents of the class weights among which the boosting's is chosen on the validation recordings.
 _BALANCES = (0.0, 0.5)
 _BOOSTING_ROUNDS = 150
+# Passes of networks that read the raw signal: each takes longer than all passes of a head.
+_RAW_EPOCHS = 8
 # A class of a handful of beats would get a weight that only teaches noise: counted as at least 100.
 _FEWEST = 100
 
@@ -97,7 +102,7 @@ def _train_raw(build: Callable[[], nn.Module], sides: Sides, config: HeartbeatsC
         (np.concatenate([one.inputs["signal"] for one in side]), np.concatenate([one.beats.labels for one in side]))
         for side in (sides.training, sides.validation)
     )
-    settings = NetworkTraining(config.n_training_epochs, config.class_balance)
+    settings = NetworkTraining(min(config.n_training_epochs, _RAW_EPOCHS), config.class_balance)
     classify = train_network(build, training, validation, settings, seed=seed)
     return lambda record: classify(record.inputs["signal"])
 
@@ -157,7 +162,7 @@ ROWS = MappingProxyType(
         "RR, gradient boosting": Row(partial(_train_boosting, "nothing")),
         BOOSTING: Row(partial(_train_boosting, "waveform")),
         "RR, same head": Row(partial(_train_head, "nothing")),
-        "RR + waveform, same head": Row(partial(_train_head, "waveform")),
+        WAVEFORM_HEAD: Row(partial(_train_head, "waveform")),
         "CNN on the raw signal": Row(partial(_train_raw, RawCnn)),
         "BiLSTM on the raw signal": Row(partial(_train_raw, partial(raw_bilstm, SIGNAL_SAMPLES.size))),
         "RR + encoder of random weights, same head": Row(partial(_train_head, "random encoder")),

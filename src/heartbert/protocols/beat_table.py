@@ -16,7 +16,7 @@ from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
 from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Placement, encoders_of, read_beats
-from heartbert.protocols.beat_rows import BOOSTING, FEW_LABELS, OURS, ROWS, Sides, train_row
+from heartbert.protocols.beat_rows import BOOSTING, CLOSE_ROWS, FEW_LABELS, OURS, ROWS, Sides, train_row
 from heartbert.protocols.beat_scoring import Run, score_records, scores_by_record, summarise_runs
 from heartbert.protocols.beat_splits import Split, guard_split
 from heartbert.protocols.run_store import RunStore, open_run_store
@@ -38,6 +38,9 @@ class TableSettings:
     rows : tuple of str
         Of `ROWS`.
     placements : tuple of Placement
+    everywhere : bool
+        Whether all rows are trained for every placement and split; otherwise those that are no close rival are for the
+        first placement of the main split alone, because training takes hours.
     allow_transductive : bool
         Whether the encoder may have seen the unlabelled signals of test persons; the result then says so.
     cache : Path or None
@@ -47,8 +50,15 @@ class TableSettings:
     heads: HeartbeatsConfig
     rows: tuple[str, ...] = tuple(ROWS)
     placements: tuple[Placement, ...] = PLACEMENTS
+    everywhere: bool = False
     allow_transductive: bool = False
     cache: Path | None = None
+
+    def rows_of(self, split: Split, placement: Placement) -> tuple[str, ...]:
+        """Return the rows of one block of the table."""
+        if self.everywhere or (not split.name and placement == self.placements[0]):
+            return self.rows
+        return tuple(name for name in self.rows if name in CLOSE_ROWS)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.rows if name not in ROWS]
@@ -168,10 +178,11 @@ def _run_rows(
     )
     sides = Sides(*([one for one in side if one.beats.r_peaks.size] for side in (training, validation)))
     runs: dict[str, list[Run]] = {}
-    for number, name in enumerate(settings.rows):
+    rows = settings.rows_of(split, placement)
+    for number, name in enumerate(rows):
         n_seeds = settings.heads.n_seeds if ROWS[name].is_random else 1
         for seed in range(settings.heads.seed, settings.heads.seed + n_seeds):
-            progress(f"{name}, seed {seed}", number / len(settings.rows))
+            progress(f"{name}, seed {seed}", number / len(rows))
             make = partial(_run, name, sides, test, settings.heads, seed)
             runs.setdefault(name, []).append(store.get((split.name, placement, name, seed), make))
     return runs
