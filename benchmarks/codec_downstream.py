@@ -3,7 +3,7 @@
     python benchmarks/codec_downstream.py MITDB_FOLDER -o benchmarks/results/codec-downstream.json
 
 Each codebook of 100 levels is fitted on the training records of DS1; every record is quantised and decoded, and the
-head of `heartbeats_validation.py` sees RR intervals and the decoded waveform of each beat, scaled by its lead's
+heartbeat head sees RR intervals and the decoded waveform of each beat, scaled by its lead's
 amplitude. Scores are those on the validation records inside DS1, beats by our detector; DS2 is not read.
 """
 
@@ -25,15 +25,15 @@ from heartbert.evaluation.splits import MITDB_DS1, MITDB_DS1_VALIDATION
 from heartbert.files import replacing_file
 from heartbert.levels import Codebook, Histogram, Method, fit_codebook
 from heartbert.preprocessing import Preprocessing
+from heartbert.protocols.beat_records import WAVEFORM_SAMPLES
 from heartbert.records import read_record
 from heartbert.signals.filtering import BandPass
 from heartbert.signals.scaling import AmplitudeRanges, ScalingRule
 from heartbert.signals.survey import survey_lead
 from heartbert.training.config import HeartbeatsConfig, read_config
-from heartbert.training.heartbeats import AnnotatedBeats, label_beats
+from heartbert.training.heartbeats import AnnotatedBeats, label_beats, train_head
 
 sys.path.insert(0, str(Path(__file__).parent))
-from heartbeats_validation import WAVEFORM_SAMPLES, Split, score_heads, spread
 from provenance import provenance
 
 N_LEVELS = 100
@@ -95,7 +95,16 @@ def score(codec: Codec, leads: dict[str, Lead], config: HeartbeatsConfig) -> dic
         codebook = fit_codebook(histogram.counts, N_LEVELS, method=codec.quantiser)
     decoded = [lead.decoded(codec.scaling, codebook) for lead in training]
     validation = [leads[name].decoded(codec.scaling, codebook) for name in MITDB_DS1_VALIDATION]
-    return spread(score_heads(Split(decoded, validation), config))
+    seeds = range(config.seed, config.seed + config.n_seeds)
+    return spread([train_head(decoded, validation, config, seed=seed).scores for seed in seeds])
+
+
+def spread(scores: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return mean, lowest and highest of each score over the seeds."""
+    values = {name: [one[name] for one in scores] for name in scores[0]}
+    return {
+        name: {"mean": float(np.mean(found)), "low": min(found), "high": max(found)} for name, found in values.items()
+    }
 
 
 def main() -> None:
