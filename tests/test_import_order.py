@@ -29,7 +29,7 @@ ROWS = (
     ("databases",),
     ("bundle",),
     ("pipeline",),
-    ("training", "results"),
+    ("training", "results", "sklearn"),
     ("protocols",),
     ("cli",),
 )
