@@ -9,10 +9,13 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
+from heartbert.embeddings.encoder import max_tokens_of
 from heartbert.tokens import PAD_ID, Tokens
 
 # Tokens of a batch, padding included: enough to fill two cores, little enough to stay in cache.
 _TOKENS_PER_BATCH = 6144
+# Rows are filled up to a multiple of this: oneDNN keeps compiled code for every size that it has met.
+_LENGTHS_APART = 64
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,18 @@ def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int) -> TokenEmbed
     last = np.zeros_like(inner)
     for rows in _batches(lengths):
         longest = int(lengths[rows].max())
+        filled = min(-(-longest // _LENGTHS_APART) * _LENGTHS_APART, max_tokens_of(encoder))
+        missing = ((0, 0), (0, filled - longest))
+        token_ids = np.pad(tokens.token_ids[rows, :longest], missing, constant_values=PAD_ID)
+        attention_mask = np.pad(tokens.attention_mask[rows, :longest], missing)
         with autocast(encoder.device):
             output = encoder(
-                input_ids=torch.from_numpy(tokens.token_ids[rows, :longest]).to(encoder.device),
-                attention_mask=torch.from_numpy(tokens.attention_mask[rows, :longest]).to(encoder.device),
+                input_ids=torch.from_numpy(token_ids).to(encoder.device),
+                attention_mask=torch.from_numpy(attention_mask).to(encoder.device),
                 output_hidden_states=True,
             )
-        inner[rows, :longest] = output.hidden_states[layer].float().cpu().numpy()
-        last[rows, :longest] = output.last_hidden_state.float().cpu().numpy()
+        inner[rows, :longest] = output.hidden_states[layer][:, :longest].float().cpu().numpy()
+        last[rows, :longest] = output.last_hidden_state[:, :longest].float().cpu().numpy()
     pieces = tokens.offsets[..., 1] > tokens.offsets[..., 0]  # special tokens and padding cover nothing
     window = np.broadcast_to(tokens.rows_of[:, None], pieces.shape)[pieces]
     return TokenEmbeddings(window, tokens.offsets[pieces, 0], tokens.offsets[pieces, 1], inner[pieces], last[pieces])

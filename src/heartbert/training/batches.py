@@ -10,11 +10,14 @@ import torch
 from heartbert.errors import ConfigError
 from heartbert.tokens import END_ID, N_AROUND, START_ID
 from heartbert.training.corpus import Corpus
+from heartbert.training.loss import UNCOUNTED
 from heartbert.training.masking import Masking
 
 # Rows of the held-out leads that the loss is measured on, at a time and in all.
 _ROWS_AT_ONCE, N_VALIDATION_ROWS = 12, 96
 _VALIDATION_SEED = 0
+# The number of hidden tokens of a batch is filled up to a multiple of this.
+_SIZES_APART = 128
 
 
 class RowSampler:
@@ -103,10 +106,16 @@ class Batch:
         return [Batch(self.token_ids[rows], self.shown[rows], self.hidden[rows]) for rows in parts]
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return what the model sees, the indices of hidden tokens in the flattened batch, and those tokens."""
-        arrays = (self.shown, np.flatnonzero(self.hidden), self.token_ids[self.hidden])
-        shown, positions, targets = (torch.from_numpy(array).to(device, non_blocking=True) for array in arrays)
-        return shown, positions, targets
+        """Return what the model sees, the indices of hidden tokens in the flattened batch, and those tokens.
+
+        Indices and tokens are filled up to a round number, with targets that are not counted: oneDNN keeps compiled
+        code for every size that it has met, and memory would grow with the steps.
+        """
+        positions, targets = np.flatnonzero(self.hidden), self.token_ids[self.hidden]
+        missing = (0, -positions.size % _SIZES_APART)
+        filled = np.pad(positions, missing), np.pad(targets, missing, constant_values=UNCOUNTED)
+        shown, indices, wanted = (torch.from_numpy(one).to(device, non_blocking=True) for one in (self.shown, *filled))
+        return shown, indices, wanted
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from transformers import PreTrainedModel
 from heartbert.embeddings.embed import autocast
 from heartbert.embeddings.encoder import masked_logits
 
+UNCOUNTED = -100
+"""Target of a position that only fills up a batch."""
+
 
 class RestoredLoss(nn.Module):
     """The model as one module whose result is the loss, as DistributedDataParallel needs it."""
@@ -23,8 +26,11 @@ class RestoredLoss(nn.Module):
 def restored_loss(
     model: PreTrainedModel, shown: torch.Tensor, positions: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
-    """Cross-entropy in nats, summed over hidden tokens; the head sees hidden positions only."""
+    """Cross-entropy in nats, summed over hidden tokens; the head sees hidden positions only.
+
+    Targets that are `UNCOUNTED` add nothing.
+    """
     with autocast(shown.device):
         hidden = model.base_model(input_ids=shown).last_hidden_state.flatten(0, 1)  # (n_rows * n_tokens, hidden_size)
         logits = masked_logits(model, hidden[positions])  # (n_hidden, n_vocabulary)
-    return nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+    return nn.functional.cross_entropy(logits.float(), targets, ignore_index=UNCOUNTED, reduction="sum")
