@@ -1,6 +1,8 @@
 """Synthetic nights: beats that tell the stage, and records in the layout of the Polysomnographic Database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ import wfdb
 
 from heartbert.predictions.sleep_labels import NOTE_OF_STAGE, SleepStage
 from heartbert.predictions.sleep_night import describe_night
+from heartbert.records.record import Record
 from heartbert.training.sleep import LabelledNight
-from tests.synthetic import synthetic_ecg
+from tests.synthetic import record_of, synthetic_ecg
 
 # RR in s of each stage, W, N1, N2, N3, R, and its spread: enough for a network to tell them.
 _RR_S, _SPREAD_S = (0.65, 0.8, 0.95, 1.1, 0.75), (0.06, 0.03, 0.02, 0.01, 0.09)
@@ -79,3 +82,21 @@ def write_slpdb_record(
 def notes_of(stages: npt.NDArray[np.int64]) -> list[str]:
     """Return the notes of stages as a `.st` file has them."""
     return [NOTE_OF_STAGE[SleepStage(int(stage))] for stage in stages]
+
+
+def night_ecg(stages: npt.NDArray[np.int64], fs: float, *, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Return a lead in mV of any length at little cost: one wave shape at beats whose rate follows the stages."""
+    signal = np.random.default_rng(seed).normal(0, 0.01, round(stages.size * 30.0 * fs)).astype(np.float32)
+    shape = synthetic_ecg(1.2, fs)[0][round(0.2 * fs) : round(0.9 * fs)]  # its only R-peak is at 0.5 s
+    for beat_s in beats_of_stages(stages, seed=seed):
+        start = round((beat_s - 0.3) * fs)
+        if 0 <= start <= signal.size - shape.size:
+            signal[start : start + shape.size] += shape
+    return signal
+
+
+def night_record(
+    stages: npt.NDArray[np.int64], *, fs: float = 100.0, start: datetime | None = None, seed: int = 0
+) -> Record:
+    """Return a recording in memory whose heart rate follows the stages."""
+    return replace(record_of(night_ecg(stages, fs, seed=seed), fs, name="night"), start=start)

@@ -43,6 +43,10 @@ class FakeHeartBert:
         cls.loaded = bundle
         return cls()
 
+    def wants_sleep(self, channel, when):
+        """Stage no sleep."""
+        return False
+
     def analyze(self, record, *, lead=None, leads="one", r_peaks=None, min_confidence=0.0, progress=None):
         """Return two beats and report progress on the way."""
         channel = record.lead(lead)

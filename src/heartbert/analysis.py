@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from heartbert.predictions.calibration import Calibration
 from heartbert.predictions.labels import BeatPredictions
+from heartbert.predictions.sleep_labels import SleepPredictions
+from heartbert.predictions.sleep_origin import SleepOrigin
 from heartbert.records.record import Channel, Record
 from heartbert.signals.quality import Stretch
 
@@ -29,6 +31,24 @@ class Embeddings:
     stop_s: npt.NDArray[np.float64]
     n_tokens: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StagedSleep:
+    """Sleep stages of a recording, and what is known of the head that gave them.
+
+    Attributes
+    ----------
+    predictions : SleepPredictions
+    min_confidence : float
+        Epochs whose most probable stage is less probable are left open.
+    origin : SleepOrigin
+        From the bundle's manifest.
+    """
+
+    predictions: SleepPredictions
+    min_confidence: float
+    origin: SleepOrigin
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,8 @@ class Analysis:
         Leads that classified the beats, the one that was analysed first.
     beats_given : bool
         True where the beats were given by the caller, False where they were detected.
+    sleep : StagedSleep or None
+        None where sleep was not staged.
     """
 
     record: Record
@@ -79,3 +101,4 @@ class Analysis:
     calibration: Calibration | None = None
     leads: tuple[str, ...] = ()
     beats_given: bool = False
+    sleep: StagedSleep | None = None

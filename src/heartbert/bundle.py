@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from heartbert.files import replacing_folder, sha256_of
 from heartbert.predictions.beat_windows import TokenReader, WindowHead, build_window_network
 from heartbert.predictions.calibration import Calibration, calibration_from_json
 from heartbert.predictions.heartbeats import HeartbeatHead, build_network
+from heartbert.predictions.sleep_epochs import N_STATISTICS
+from heartbert.predictions.sleep_origin import SleepOrigin, origin_from_json
+from heartbert.predictions.sleep_stages import SLEEP_FILE, SleepHead, load_sleep_head, save_sleep_head
+from heartbert.predictions.task_files import encoder_digest, load_task_heads, save_task_heads
+from heartbert.predictions.tasks import TaskHead
 from heartbert.preprocessing import Preprocessing, load_preprocessing
 from heartbert.tokens import Tokenizer, load_tokenizer
 
@@ -41,6 +46,10 @@ class Bundle:
         Absent in a bundle that was only pre-trained.
     manifest : dict
         Name, settings, records used, scores, versions; `save_bundle` adds checksums.
+    sleep : SleepHead or None
+        Stages sleep; absent in most bundles.
+    tasks : dict of str to TaskHead
+        Heads that `heartbert finetune` added, by name; `task` gives one that fits the encoder.
     """
 
     preprocessing: Preprocessing
@@ -48,6 +57,8 @@ class Bundle:
     model: PreTrainedModel
     heartbeats: Head | None
     manifest: dict[str, Any]
+    sleep: SleepHead | None = None
+    tasks: dict[str, TaskHead] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -86,6 +97,66 @@ class Bundle:
                 f"bundle '{self.manifest['name']}': its calibration cannot be read ({error}); get the bundle again"
             ) from error
 
+    def task(self, name: str) -> TaskHead:
+        """Return the head of a task.
+
+        Raises
+        ------
+        BundleError
+            If there is none of that name, or it was trained on another encoder.
+        """
+        if name not in self.tasks:
+            known = ", ".join(f"'{one}'" for one in self.tasks) or "none"
+            raise BundleError(
+                f"bundle '{self.manifest['name']}' has no task '{name}'; it has {known}. Add one with "
+                "'heartbert finetune', or give another bundle."
+            )
+        if self.tasks[name].encoder != encoder_digest(self.model):
+            raise BundleError(
+                f"task '{name}' of bundle '{self.manifest['name']}' was trained on another encoder than the bundle has "
+                "now; run 'heartbert finetune' for it again."
+            )
+        return self.tasks[name]
+
+    @property
+    def sleep_head(self) -> SleepHead:
+        """The head that stages sleep.
+
+        Raises
+        ------
+        BundleError
+            If there is none, or the encoder was trained on after it.
+        """
+        if self.sleep is None:
+            raise BundleError(
+                f"bundle '{self.name}' has no sleep head; train one with 'heartbert train-sleep' or use another bundle."
+            )
+        told = self.manifest.get("sleep", {}).get("encoder")
+        if self.sleep.inputs != "beats" and told != encoder_digest(self.model):
+            raise BundleError(
+                f"the sleep head of bundle '{self.name}' was trained on another encoder than the bundle has now; run "
+                "'heartbert train-sleep' again."
+            )
+        return self.sleep
+
+    @property
+    def sleep_origin(self) -> SleepOrigin:
+        """Who the sleep head was trained on, and how far it agrees with a person.
+
+        Raises
+        ------
+        BundleError
+            If there is none, or the manifest does not say it.
+        """
+        _ = self.sleep_head
+        try:
+            return origin_from_json(self.manifest["sleep"]["origin"])
+        except (KeyError, TypeError) as error:
+            raise BundleError(
+                f"bundle '{self.manifest['name']}': where its sleep head comes from cannot be read ({error!r}); train "
+                "it again with 'heartbert train-sleep'"
+            ) from error
+
     def __post_init__(self) -> None:
         n_expected = int(self.model.config.vocab_size)
         if self.tokenizer.n_tokens != n_expected:
@@ -97,6 +168,19 @@ class Bundle:
             raise BundleError(
                 f"bundle '{self.manifest['name']}' is inconsistent: tokenizer knows {self.tokenizer.n_levels} letters, "
                 f"codebook has {self.preprocessing.codebook.n_levels} levels; get the bundle again"
+            )
+        if self.sleep is not None:
+            self._check_sleep(self.sleep)
+
+    def _check_sleep(self, head: SleepHead) -> None:
+        """Refuse a sleep head that reads vectors which the encoder does not give."""
+        n_found = head.networks[0].embedding_scale.numel()
+        n_given, n_layers = (int(getattr(self.model.config, name)) for name in ("hidden_size", "num_hidden_layers"))
+        if head.inputs != "beats" and (n_found != N_STATISTICS * n_given or head.layer > n_layers):
+            raise BundleError(
+                f"bundle '{self.manifest['name']}' is inconsistent: the sleep head reads {n_found} numbers of layer "
+                f"{head.layer}, the encoder gives {N_STATISTICS * n_given} and has {n_layers} layers; train the head "
+                "again with 'heartbert train-sleep'"
             )
 
 
@@ -118,6 +202,9 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
         _save_model(bundle.model, building)
         if bundle.heartbeats is not None:
             _save_head(bundle.heartbeats, building)
+        if bundle.sleep is not None:
+            save_sleep_head(bundle.sleep, building)
+        save_task_heads(bundle.tasks, building)
         (building / CARD_FILE).write_text(card, encoding="utf-8")
         checksums = {path.name: sha256_of(path) for path in sorted(building.iterdir())}
         versions = {package: metadata.version(package) for package in _VERSIONED}
@@ -139,7 +226,13 @@ def load_bundle(folder: Path) -> Bundle:
     """
     manifest = verify_bundle(folder)
     return Bundle(
-        load_preprocessing(folder), load_tokenizer(folder), load_encoder(folder), _load_head(folder), manifest
+        load_preprocessing(folder),
+        load_tokenizer(folder),
+        load_encoder(folder),
+        _load_head(folder),
+        manifest,
+        load_sleep_head(folder) if SLEEP_FILE in manifest["sha256"] else None,
+        load_task_heads(folder, manifest["sha256"]),
     )
 
 

@@ -3,24 +3,31 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from heartbert.analysis import Analysis, Embeddings
+from heartbert.analysis import Analysis, Embeddings, StagedSleep
 from heartbert.bundle import Bundle, Head, load_bundle
 from heartbert.embeddings.embed import embed, pool_windows
-from heartbert.errors import BundleError, ConfigError, SignalTooShortError
+from heartbert.errors import BundleError, ConfigError, SignalTooShortError, SignalValueError
 from heartbert.files import shipped_bundle
 from heartbert.predictions.beat_reading import BeatPooler, BeatReader, EmbeddedBlock, SequenceReader, WindowReader
 from heartbert.predictions.beat_windows import LeadLevels
 from heartbert.predictions.fusion import LeadFusion
-from heartbert.predictions.given_beats import r_peaks_at_360hz
+from heartbert.predictions.given_beats import check_r_peaks, r_peaks_at_360hz
 from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals
 from heartbert.predictions.labels import AamiClass, BeatPredictions, check_confidence
 from heartbert.predictions.scorable import beat_quality, hide_unscorable
+from heartbert.predictions.sleep_epochs import EpochEncoder
+from heartbert.predictions.sleep_labels import SleepPredictions
+from heartbert.predictions.sleep_night import check_duration
+from heartbert.predictions.sleep_reading import EpochTap, night_of_epochs
+from heartbert.predictions.sleep_stages import SleepHead, stage_sleep
+from heartbert.predictions.tasks import TaskPredictions, predict_task
 from heartbert.progress import Progress, no_progress
 from heartbert.records.record import Channel, Record
 from heartbert.signals.resampling import TARGET_FS, rate_ratio
@@ -28,8 +35,11 @@ from heartbert.signals.scaling import Scaling, check_amplitude
 from heartbert.signals.survey import Survey, survey_lead
 
 Leads = Literal["one", "all"]
+WantsSleep = Literal["auto", "yes", "no"]
 # Shortest recording with a beat to speak of, in seconds.
 SHORTEST_S = 1.0
+# Shortest recording whose sleep is staged without being asked for, in seconds: shorter ones are rarely of sleep.
+SLEEP_BY_DEFAULT_S = 3600.0
 
 
 class HeartBert:
@@ -207,6 +217,136 @@ class HeartBert:
             beats_given=r_peaks is not None,
         )
 
+    def stage_sleep(
+        self,
+        record: Record,
+        *,
+        lead: str | None = None,
+        r_peaks: npt.NDArray[np.int64] | None = None,
+        min_confidence: float = 0.0,
+        progress: Progress = no_progress,
+    ) -> SleepPredictions:
+        """Give each 30-s epoch of a night the probability of each sleep stage, in one pass over the lead.
+
+        Parameters
+        ----------
+        record : Record
+            Of 10 minutes or more; what is left after the last whole epoch is not staged.
+        lead : str, optional
+            By default the first ECG lead in the documented order of preference.
+        r_peaks : ndarray of int, shape (n_beats,), optional
+            Beats as sample indices of the lead, increasing; by default they are detected.
+        min_confidence : float
+            Epochs whose most probable stage is less probable are doubtful: `SleepPredictions.abstained`; 0 to 1.
+        progress : callable
+            Told the stage and the fraction done.
+
+        Returns
+        -------
+        predictions : SleepPredictions
+            With the wall-clock time of its start where the file gives one.
+
+        Raises
+        ------
+        BundleError
+            If the bundle has no sleep head.
+        ConfigError
+            If `r_peaks` cannot be beats of the lead.
+        LeadNotFoundError, SignalTooShortError
+        SignalValueError
+            If there is no beat.
+        """
+        check_confidence(min_confidence)
+        head, channel = self.bundle.sleep_head, record.lead(lead)
+        name = f"record '{record.name}', lead '{channel.name}'"
+        check_duration(channel.duration_s, name=name)
+        given = None if r_peaks is None else check_r_peaks(r_peaks, channel.n_samples, whose="the given beats")
+        progress("finding beats", 0.0)
+        tap = EpochTap()
+        survey, _ = self._survey(record, channel, tap)
+        times_s = survey.r_peaks / TARGET_FS if given is None else given / channel.fs
+        if not times_s.size:
+            raise SignalValueError(f"{name} has no beat; sleep is staged from heartbeats. Choose another lead.")
+        progress("staging sleep", 0.0)
+        night = night_of_epochs(tap, self._epoch_encoder(head), times_s)
+        staged = stage_sleep(head, night.seen_by(head.inputs), start=record.start)
+        return replace(staged, min_confidence=min_confidence)
+
+    def with_sleep(
+        self, analysis: Analysis, *, min_confidence: float = 0.0, progress: Progress = no_progress
+    ) -> Analysis:
+        """Add the sleep stages of the recording to an analysis, in its lead and on its beats if they were given.
+
+        Parameters
+        ----------
+        analysis : Analysis
+        min_confidence : float
+            Epochs whose most probable stage is less probable are left open; 0 to 1.
+        progress : callable
+            Told the stage and the fraction done.
+
+        Raises
+        ------
+        BundleError, ConfigError, SignalTooShortError, SignalValueError
+            As `stage_sleep`.
+        """
+        check_confidence(min_confidence)
+        origin, clock = self.bundle.sleep_origin, _Clock()
+        given = analysis.beats.samples if analysis.beats_given else None
+        with clock.stage("sleep"):
+            predictions = self.stage_sleep(
+                analysis.record, lead=analysis.channel.name, r_peaks=given, progress=progress
+            )
+        return replace(
+            analysis,
+            sleep=StagedSleep(predictions, min_confidence, origin),
+            seconds_by_stage=analysis.seconds_by_stage | clock.seconds,
+        )
+
+    def wants_sleep(self, channel: Channel, when: WantsSleep = "auto") -> bool:
+        """Say whether sleep is to be staged, before any work is done.
+
+        Parameters
+        ----------
+        channel : Channel
+        when : {"auto", "yes", "no"}
+            "auto" stages it if the bundle has a sleep head and the lead lasts an hour or more.
+
+        Raises
+        ------
+        BundleError, SignalTooShortError
+            If it is wanted and not possible.
+        ConfigError
+            If `when` is something else.
+        """
+        if when not in get_args(WantsSleep):
+            raise ConfigError(f"sleep is '{when}'; choose one of {', '.join(get_args(WantsSleep))}.")
+        can = self.bundle.sleep is not None and channel.duration_s >= SLEEP_BY_DEFAULT_S
+        wanted = when == "yes" or (when == "auto" and can)
+        if wanted:
+            _ = self.bundle.sleep_origin  # refuses a bundle without a head that fits
+            check_duration(channel.duration_s, name=f"lead '{channel.name}'")
+        return wanted
+
+    def predict(
+        self,
+        record: Record,
+        *,
+        task: str,
+        lead: str | None = None,
+        r_peaks: npt.NDArray[np.int64] | None = None,
+        window_s: float | None = None,
+    ) -> TaskPredictions:
+        """Apply the head of a task that `heartbert finetune` added to the bundle; see `predict_task`.
+
+        Raises
+        ------
+        BundleError
+            If the bundle has no such task.
+        """
+        parts = self.bundle.preprocessing, self.bundle.token_reader
+        return predict_task(self.bundle.task(task), parts, record, lead=lead, r_peaks=r_peaks, window_s=window_s)
+
     def _add_lead(
         self, fusion: LeadFusion, record: Record, channel: Channel, beats: npt.NDArray[np.int64], clock: "_Clock"
     ) -> None:
@@ -259,7 +399,16 @@ class HeartBert:
             )
         return self.bundle.heartbeats
 
-    def _survey(self, record: Record, channel: Channel) -> tuple[Survey, Scaling]:
+    def _epoch_encoder(self, head: SleepHead) -> EpochEncoder | None:
+        """Return what gives epochs their vectors; None for a head that reads beats alone."""
+        bundle = self.bundle
+        if head.inputs == "beats":
+            return None
+        return EpochEncoder(
+            bundle.preprocessing, bundle.tokenizer, bundle.model.base_model, bundle.max_tokens, head.layer
+        )
+
+    def _survey(self, record: Record, channel: Channel, tap: EpochTap | None = None) -> tuple[Survey, Scaling]:
         """Pass over the lead once: beats, amplitude and quality; refuse what cannot be an ECG."""
         if channel.duration_s < SHORTEST_S:
             raise SignalTooShortError(
@@ -267,7 +416,8 @@ class HeartBert:
                 f"({channel.duration_s:.2f} s); at least {SHORTEST_S:g} s are needed. Give a longer recording."
             )
         preprocessing = self.bundle.preprocessing
-        survey = survey_lead(preprocessing.stream(channel))
+        blocks = preprocessing.stream(channel)
+        survey = survey_lead(blocks if tap is None else tap.through(blocks))
         if channel.unit == "mV" and not channel.unit_given:
             check_amplitude(survey.ranges.median_amplitude, record_name=record.name, lead=channel.name)
         return survey, preprocessing.scaling_rule.fit(survey.ranges)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import wfdb
 
-from heartbert.databases.slpdb import age_and_sex, read_scored_night, read_text_epochs, scored_records
+from heartbert.databases.labelling import read_stages
+from heartbert.databases.slpdb import age_and_sex, read_notes, read_scored_night, read_text_epochs, scored_records
 from heartbert.errors import DatabaseError, RecordFormatError
 from tests.sleeping import write_slpdb_record
 
@@ -38,6 +39,28 @@ def test_night_is_read_with_stages_beats_and_start(tmp_path: Path) -> None:
     assert night.start == datetime(1989, 1, 19, 23, 7)
     assert night.subject_id == "slpdb/slp01a"
     np.testing.assert_allclose(np.diff(night.beats_s), 0.8, atol=0.005)
+
+
+def test_notes_are_told_apart_from_their_events(tmp_path: Path) -> None:
+    """A stage is the first word; movement time and an empty note keep their place."""
+    path = write_slpdb_record(tmp_path, "slp01a", ["4 LA LA", "MT", "", "R\0"], with_signal=False)
+
+    notes = read_notes(path)
+
+    assert notes.symbols == ("4", "MT", "", "R")
+    assert notes.aux_notes == ("LA LA", "", "", "")
+    assert notes.samples.size == 4
+
+
+def test_both_readers_of_stages_agree(tmp_path: Path) -> None:
+    """A table of labels and a training set must be of one mind about what was scored."""
+    path = write_slpdb_record(tmp_path, "slp01a", NOTES, with_signal=False)
+
+    night, stages = read_scored_night(path), read_stages(path)
+
+    scored = np.flatnonzero(night.stages >= 0)
+    np.testing.assert_array_equal(np.round(stages.samples / stages.fs / 30.0), scored)
+    assert [symbol in "34" for symbol in stages.symbols] == (night.stages[scored] == 3).tolist()
 
 
 def test_epochs_before_the_first_note_are_unscored(tmp_path: Path) -> None:

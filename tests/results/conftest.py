@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from heartbert.analysis import Analysis, Embeddings
+from heartbert.analysis import Analysis, Embeddings, StagedSleep
 from heartbert.predictions.labels import AamiClass, BeatPredictions
+from heartbert.predictions.sleep_labels import STAGE_SETS, SleepPredictions
+from heartbert.predictions.sleep_origin import SCORES, Interval, SleepAgreement, SleepOrigin
 from heartbert.records.record import ArraySource, Channel, Record
 from heartbert.signals.quality import Stretch
 
@@ -96,3 +98,17 @@ def no_beats(make_analysis: Callable[..., Analysis]) -> Analysis:
         built.windows, n_tokens=np.zeros(20, dtype=np.int64), vectors=np.full((20, 4), np.nan, np.float32)
     )
     return replace(built, windows=windows, n_clipped_samples=0, heartbeat_scores={})
+
+
+@pytest.fixture
+def staged() -> StagedSleep:
+    """Return ten epochs of which the third is doubtful, by a head whose agreement was measured."""
+    stages = np.array([0, 0, 1, 2, 2, 3, 3, 4, 4, 0])
+    five = np.full((stages.size, 5), 0.05, dtype=np.float32)
+    five[np.arange(stages.size), stages] = 0.8
+    five[2] = (0.1, 0.4, 0.3, 0.1, 0.1)
+    probabilities = {name: stage_set.join(five) for name, stage_set in STAGE_SETS.items()}
+    scores = {of: {name: Interval(0.5, 0.4, 0.6) for name in SCORES} for of in STAGE_SETS}
+    agreement = SleepAgreement("slpdb", 16, 10181, "small 1", scores)
+    origin = SleepOrigin("slpdb", 16, "men examined for sleep apnoea", agreement)
+    return StagedSleep(SleepPredictions(datetime(1994, 5, 27, 23, 7), probabilities), 0.5, origin)

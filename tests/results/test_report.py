@@ -188,3 +188,26 @@ def test_report_with_a_limit_and_no_beats(no_beats, page_of):
     page = page_of(replace(no_beats, beats=replace(no_beats.beats, min_confidence=0.5)))
 
     assert "0 (–)" in page
+
+
+def test_report_shows_the_hypnogram_its_numbers_and_what_they_are_worth(analysis, staged, page_of):
+    """Trust comes before the plot, and every number has its definition."""
+    page = page_of(replace(analysis, sleep=staged))
+    balance = Balance()
+
+    balance.feed(page)
+
+    assert (balance.open, balance.errors) == ([], [])
+    assert page.count("data:image/png;base64,") == 4
+    assert page.index("kappa of 0.50 (0.40 to 0.60)") < page.index("Hypnogram and probabilities")
+    assert "total sleep time over the minutes recorded" in page
+    assert "Grey: no stage is as probable as 0.5." in page
+
+
+def test_report_without_limit_speaks_of_no_open_epochs(analysis, staged, page_of):
+    """There are none then; and without sleep there is no section at all."""
+    page = page_of(replace(analysis, sleep=replace(staged, min_confidence=0.0)))
+
+    assert "Grey: no stage" not in page
+    assert "open because" not in page
+    assert "<h2>Sleep</h2>" not in page_of(analysis)

@@ -1,7 +1,7 @@
 """The command line: `heartbert analyze`, from a recording to the folder of results."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,17 @@ BeatsFrom = Annotated[
     str | None,
     typer.Option("--beats-from", help="Suffix of an annotation file, for example atr, whose beats are classified."),
 ]
+WantsSleep = Annotated[
+    Literal["auto", "yes", "no"],
+    typer.Option(
+        "--sleep",
+        help="Whether to stage sleep; auto: if the bundle has a sleep head and the recording lasts an hour or more.",
+    ),
+]
+SleepConfidence = Annotated[
+    float,
+    typer.Option("--sleep-min-confidence", min=0.0, max=1.0, help="Epochs of lower probability are left open."),
+]
 BundlePath = Annotated[Path | None, typer.Option("--bundle", help="Bundle folder; by default the one in use.")]
 
 
@@ -39,12 +50,23 @@ def analyze(
     bundle: BundlePath = None,
     min_confidence: MinConfidence = 0.0,
     beats_from: BeatsFrom = None,
+    sleep: WantsSleep = "auto",
+    sleep_min_confidence: SleepConfidence = 0.0,
 ) -> None:
-    """Find and classify the heartbeats of a recording and write report, annotations and embeddings."""
+    """Find and classify the heartbeats of a recording, stage sleep, and write report, annotations and embeddings."""
     from heartbert.records import read_record
 
     recording = read_record(record, fs=fs, unit=unit)
-    analyze_record(recording, output, lead=lead, bundle=bundle, min_confidence=min_confidence, beats_from=beats_from)
+    analyze_record(
+        recording,
+        output,
+        lead=lead,
+        bundle=bundle,
+        min_confidence=min_confidence,
+        beats_from=beats_from,
+        sleep=sleep,
+        sleep_min_confidence=sleep_min_confidence,
+    )
 
 
 def analyze_record(
@@ -55,6 +77,8 @@ def analyze_record(
     bundle: Path | None,
     min_confidence: float = 0.0,
     beats_from: str | None = None,
+    sleep: Literal["auto", "yes", "no"] = "auto",
+    sleep_min_confidence: float = 0.0,
 ) -> None:
     """Analyse one record, write its results and print the summary and the files."""
     from heartbert.pipeline import HeartBert
@@ -65,11 +89,17 @@ def analyze_record(
         progress("loading", 0.0)
         heartbert = HeartBert.load(bundle)
         progress("loading", 1.0)
+        stages = heartbert.wants_sleep(record.lead(arguments["lead"]), sleep)
         analysis = heartbert.analyze(record, **arguments, progress=progress)
+        if stages and (sleep == "yes" or analysis.beats.samples.size):
+            analysis = heartbert.with_sleep(analysis, min_confidence=sleep_min_confidence, progress=progress)
         progress("writing results", 0.0)
         paths = write_results(analysis, output)
-    print_table(readable_rows(summarise(analysis)))
+    summary = summarise(analysis)
+    print_table(readable_rows(summary))
     print_table([("written", str(path)) for path in paths])
+    if summary.sleep:
+        typer.echo(summary.sleep.trust)
     typer.echo(DISCLAIMER)
 
 

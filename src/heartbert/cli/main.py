@@ -16,11 +16,16 @@ from heartbert.cli.codec import codec_report, decode, text
 from heartbert.cli.corpus import corpus_build, corpus_probe
 from heartbert.cli.databases import databases, download, verify
 from heartbert.cli.demo import demo
+from heartbert.cli.diagnosis import evaluate_diagnosis
+from heartbert.cli.efficiency import label_efficiency, parameter_efficiency, rivals
 from heartbert.cli.evaluate import evaluate_heartbeats
+from heartbert.cli.finetune import finetune
 from heartbert.cli.inspect import inspect
+from heartbert.cli.predict import predict
 from heartbert.cli.score import score
 from heartbert.cli.sleep import evaluate_sleep
 from heartbert.cli.train import pretrain, train_heartbeats
+from heartbert.cli.train_sleep import train_sleep
 from heartbert.errors import HeartbertError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -80,6 +85,7 @@ app.add_typer(corpus_app, name="corpus")
 evaluate_app = typer.Typer(no_args_is_help=True, help="Score a bundle and every baseline by a published protocol.")
 evaluate_app.command("heartbeats")(one_line_errors(evaluate_heartbeats))
 evaluate_app.command("sleep")(one_line_errors(evaluate_sleep))
+evaluate_app.command("diagnosis")(one_line_errors(evaluate_diagnosis))
 app.add_typer(evaluate_app, name="evaluate")
 _COMMANDS: tuple[Callable[..., None], ...] = (
     inspect,
@@ -93,7 +99,13 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     verify,
     pretrain,
     train_heartbeats,
+    train_sleep,
+    finetune,
+    predict,
     score,
+    label_efficiency,
+    parameter_efficiency,
+    rivals,
 )
 for _command in _COMMANDS:
     app.command()(one_line_errors(_command))

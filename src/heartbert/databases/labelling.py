@@ -10,14 +10,16 @@ from pathlib import Path
 import pandas as pd
 
 from heartbert.databases.folders import DatabaseFolder
+from heartbert.databases.slpdb import read_notes
 from heartbert.databases.subjects import PTB_XL_TABLE
 from heartbert.errors import ConfigError, DatabaseError
 from heartbert.evaluation.splits import MITDB_DS1, MITDB_DS2, MITDB_PACED
 from heartbert.predictions.labels import BEAT_CLASS_OF_SYMBOL
+from heartbert.predictions.sleep_labels import STAGE_OF_NOTE
 from heartbert.progress import Progress, no_progress
 from heartbert.records import Annotations, read_annotations
 
-STAGES = ("W", "1", "2", "3", "4", "R")
+STAGES = tuple(STAGE_OF_NOTE)
 """Sleep stages of Rechtschaffen and Kales as `slpdb` writes them."""
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 """Diagnostic superclasses of PTB-XL."""
@@ -109,13 +111,12 @@ def read_stages(path: str | Path) -> Annotations:
         ``samples`` are the starts of the 30-s epochs, ``symbols`` their stages, of `STAGES`; ``aux_notes`` the events
         of the epoch. Epochs scored as movement (MT, M) or not at all are left out.
     """
-    notes = read_annotations(path, "st")
-    words = [note.split() for note in notes.aux_notes]
-    kept = [index for index, found in enumerate(words) if found and found[0] in STAGES]
+    notes = read_notes(path)
+    kept = [index for index, symbol in enumerate(notes.symbols) if symbol in STAGES]
     return Annotations(
         samples=notes.samples[kept],
-        symbols=tuple(words[index][0] for index in kept),
-        aux_notes=tuple(" ".join(words[index][1:]) for index in kept),
+        symbols=tuple(notes.symbols[index] for index in kept),
+        aux_notes=tuple(notes.aux_notes[index] for index in kept),
         fs=notes.fs,
     )
 

@@ -13,7 +13,7 @@ from heartbert.errors import DatabaseError, RecordFormatError
 from heartbert.evaluation.heartbeats import reference_beats
 from heartbert.evaluation.splits import person_of
 from heartbert.predictions.sleep_labels import EPOCH_S, UNSCORED, stage_of_note
-from heartbert.records import read_annotations
+from heartbert.records import Annotations, read_annotations
 from heartbert.records.wfdb_header import read_header
 
 SLPDB = "slpdb"
@@ -55,6 +55,34 @@ class ScoredNight:
         return int(self.stages.size)
 
 
+def read_notes(path: str | Path) -> Annotations:
+    """Read the notes of a `.st` file, those of movement time and of nothing included.
+
+    Parameters
+    ----------
+    path : str or Path
+        Record name with its folder, or the header.
+
+    Returns
+    -------
+    notes : Annotations
+        ``symbols`` are the first words, a stage, MT, M, or empty; ``aux_notes`` the events that follow.
+
+    Raises
+    ------
+    RecordFormatError
+        If there is no `.st` file, or it is damaged.
+    """
+    notes = read_annotations(path, STAGE_ANNOTATOR)
+    words = [note.split() for note in notes.aux_notes]
+    return Annotations(
+        samples=notes.samples,
+        symbols=tuple(found[0] if found else "" for found in words),
+        aux_notes=tuple(" ".join(found[1:]) for found in words),
+        fs=notes.fs,
+    )
+
+
 def read_scored_night(path: str | Path) -> ScoredNight:
     """Read the stages and the beats of a record; the signal need not be there.
 
@@ -73,7 +101,7 @@ def read_scored_night(path: str | Path) -> ScoredNight:
         If there is no `.st` file, it holds no note, or its notes are not on a grid of 30 s.
     """
     header = Path(path).with_suffix(".hea")
-    notes = read_annotations(path, STAGE_ANNOTATOR)
+    notes = read_notes(path)
     if notes.samples.size == 0:
         raise RecordFormatError(f"'{header.stem}.st' holds no note; give a record whose sleep was scored.")
     epochs = np.round(notes.samples / notes.fs / EPOCH_S).astype(np.int64)
@@ -85,7 +113,7 @@ def read_scored_night(path: str | Path) -> ScoredNight:
             f"multiples of {EPOCH_S:g} s. Download the file again."
         )
     stages = np.full(int(epochs.max()) + 1, UNSCORED, dtype=np.int64)
-    stages[epochs] = [stage_of_note(note) for note in notes.aux_notes]
+    stages[epochs] = [stage_of_note(note) for note in notes.symbols]
     start = read_header(header).start if header.is_file() else None
     subject = person_of(SLPDB, header.stem)
     return ScoredNight(header.stem, subject, start, stages, _beats_s(header), int(epochs.min()))

@@ -6,7 +6,7 @@ amplitudes by their rank in the recording. A reference distribution then gives t
 on as for any other signal: 360 Hz, filter, scaling, levels, tokens, encoder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -87,15 +87,38 @@ def amplitudes_by_rank(samples: npt.NDArray[np.generic], codebook: Codebook) -> 
     >>> amplitudes_by_rank(np.array([3, 10, 10, 90]), codebook)
     array([0.125, 0.5  , 0.5  , 0.875], dtype=float32)
     """
-    values = np.asarray(samples, dtype=np.float64)
-    known = np.isfinite(values)
-    if not known.any():
-        raise SignalValueError("no sample of the recording can be scored; give a recording with an ECG.")
-    _, inverse, counts = np.unique(values[known], return_inverse=True, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-    amplitudes = np.full(values.shape, np.nan, dtype=np.float32)
-    amplitudes[known] = reference_amplitudes(codebook, middle)[inverse]
-    return amplitudes
+    return AmplitudesByRank(samples, codebook).apply(samples)
+
+
+class AmplitudesByRank:
+    """The map of `amplitudes_by_rank` for one recording, applied to a part of it at a time.
+
+    Parameters
+    ----------
+    samples : ndarray, any shape
+        All amplitudes or levels of the recording; NaN where there are none.
+    codebook : Codebook
+
+    Raises
+    ------
+    SignalValueError
+        If no sample is finite.
+    """
+
+    def __init__(self, samples: npt.NDArray[np.generic], codebook: Codebook) -> None:
+        self._codebook = codebook
+        self._sorted = samples[np.isfinite(samples)]
+        if not self._sorted.size:
+            raise SignalValueError("no sample of the recording can be scored; give a recording with an ECG.")
+        self._sorted.sort()
+
+    def apply(self, samples: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Return the reference amplitudes of some samples of the recording; NaN where they are."""
+        known = np.isfinite(samples)
+        below, upto = (np.searchsorted(self._sorted, samples[known], side) for side in ("left", "right"))
+        amplitudes = np.full(samples.shape, np.nan, dtype=np.float32)
+        amplitudes[known] = reference_amplitudes(self._codebook, (below + upto) / 2 / self._sorted.size)
+        return amplitudes
 
 
 @dataclass(frozen=True)
@@ -139,7 +162,7 @@ class EpochEncoder:
             NaN for the epochs that were not embedded.
         """
         embeddings = np.full((epochs.shape[0], self.n_embedding), np.nan, dtype=np.float32)
-        whole = np.flatnonzero(np.isfinite(epochs.astype(np.float64)).all(axis=1))
+        whole = np.flatnonzero(np.isfinite(epochs).all(axis=1))
         if whole.size:
             for index, levels in zip(whole, self.levels(epochs[whole]), strict=True):
                 embeddings[index] = self._pool(levels)
@@ -147,15 +170,15 @@ class EpochEncoder:
 
     def levels(self, epochs: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield the levels at 360 Hz, shape (10800,), of each epoch of one recording, shape (n_epochs, 1000)."""
-        signals = [self._signal(one) for one in amplitudes_by_rank(epochs, self.preprocessing.codebook)]
-        scaling = self._scaling(signals)
-        for signal in signals:
-            yield self.preprocessing.codebook.quantize(scaling.apply(signal))
+        ranks = AmplitudesByRank(epochs, self.preprocessing.codebook)
+        scaling = self._scaling(self._signal(ranks, one) for one in epochs)
+        for one in epochs:  # made twice rather than kept: a night at 360 Hz is 40 MB
+            yield self.preprocessing.codebook.quantize(scaling.apply(self._signal(ranks, one)))
 
-    def _signal(self, amplitudes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self.preprocessing.band.apply(resample(amplitudes, EPOCH_FS))
+    def _signal(self, ranks: AmplitudesByRank, epoch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        return self.preprocessing.band.apply(resample(ranks.apply(epoch), EPOCH_FS))
 
-    def _scaling(self, signals: list[npt.NDArray[np.float32]]) -> Scaling:
+    def _scaling(self, signals: Iterable[npt.NDArray[np.float32]]) -> Scaling:
         piece = round(PIECE_S * TARGET_FS)
         ranges = [piece_ranges(one, np.ones(one.size, dtype=np.bool_), piece) for one in signals]
         return self.preprocessing.scaling_rule.fit(join_ranges(ranges))

@@ -102,10 +102,13 @@ class SleepPredictions:
         Wall-clock time of the start of the first epoch, where the recording gives one.
     probabilities : dict of str to ndarray of float32, shape (n_epochs, n_classes)
         Calibrated, by set of classes ("stages3", "stages4", "stages5"); each row sums to 1.
+    min_confidence : float
+        Epochs whose most probable stage is less probable are doubtful.
     """
 
     start: datetime | None
     probabilities: dict[StageSetName, npt.NDArray[np.float32]]
+    min_confidence: float = 0.0
 
     @property
     def n_epochs(self) -> int:
@@ -116,6 +119,11 @@ class SleepPredictions:
     def times_s(self) -> npt.NDArray[np.float64]:
         """Start of each epoch in seconds from the start of the first."""
         return np.arange(self.n_epochs, dtype=np.float64) * EPOCH_S
+
+    @property
+    def abstained(self) -> npt.NDArray[np.bool_]:
+        """Which epochs are doubtful: none of the five stages reaches `min_confidence`."""
+        return np.asarray(self.probabilities["stages5"].max(axis=1, initial=0.0) < self.min_confidence)
 
     def hypnogram(
         self, stage_set: StageSetName = "stages5", *, least_probability: float = 0.0

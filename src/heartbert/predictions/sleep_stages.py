@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -194,7 +195,7 @@ def load_sleep_head(folder: Path) -> SleepHead:
         networks = tuple(_network(settings, tensors, number) for number in range(int(settings["n_networks"])))
         temperatures = {name: float(settings["temperatures"][name]) for name in STAGE_SETS}
         return SleepHead(networks, temperatures, settings["inputs"], int(settings["layer"]))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BundleError(
             f"the sleep head in '{folder.name}' cannot be used: {error}. Get the folder again."
         ) from error

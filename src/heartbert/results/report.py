@@ -13,6 +13,8 @@ from heartbert.analysis import Analysis
 from heartbert.files import replacing_file
 from heartbert.predictions.labels import AamiClass
 from heartbert.results import plots, reliability
+from heartbert.results.hypnogram import draw_hypnogram
+from heartbert.results.sleep_summary import sleep_rows
 from heartbert.results.summary import (
     CLASS_NAMES,
     DISCLAIMER,
@@ -85,6 +87,7 @@ def _page_parts(analysis: Analysis, summary: Summary) -> dict[str, str]:
         "unscorable_section": _unscorable_section(analysis, summary),
         "score_section": _score_section(summary),
         "calibration_section": _calibration_section(analysis),
+        "sleep_section": _sleep_section(analysis, summary),
         "processing_rows": _rows(_processing_rows(summary)),
         **_figures(analysis),
     }
@@ -245,6 +248,23 @@ def _calibration_section(analysis: Analysis) -> str:
         ece_uncalibrated=readable(calibration.ece_uncalibrated, 3),
         ece_left_out=readable(calibration.ece_left_out, 3),
         rows=rows,
+    )
+
+
+def _sleep_section(analysis: Analysis, summary: Summary) -> str:
+    """Show the hypnogram, its numbers and what they are worth, where sleep was staged."""
+    if analysis.sleep is None or summary.sleep is None:
+        return ""
+    figure = plots.new_figure(5.0)
+    limit = analysis.sleep.min_confidence
+    draw_hypnogram(figure, analysis.sleep.predictions, least_probability=limit)
+    template = Template(files("heartbert.results").joinpath("sleep.html").read_text("utf-8"))
+    return template.substitute(
+        trust=escape(summary.sleep.trust),
+        png=_base64_png(figure),
+        open_caption=f"Grey: no stage is as probable as {limit:g}." if limit else "",
+        rows=_rows(sleep_rows(summary.sleep)),
+        definitions=_rows(summary.sleep.definitions.items()),
     )
 
 

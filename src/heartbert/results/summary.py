@@ -8,6 +8,7 @@ import numpy.typing as npt
 from heartbert.analysis import Analysis
 from heartbert.predictions.labels import AamiClass
 from heartbert.results.heart_rate import heart_rate, rr_intervals_s
+from heartbert.results.sleep_summary import SleepSummary, sleep_rows, summarise_sleep
 
 DISCLAIMER = "Research software, not a medical device: do not use it for diagnosis or treatment."
 
@@ -65,6 +66,8 @@ class Summary:
         Windows, tokens, and tokens for each second that was scored.
     bundle_name, heartbeat_scores, seconds_by_stage
         As given by the analysis.
+    sleep
+        None where sleep was not staged.
     """
 
     file: str
@@ -98,6 +101,7 @@ class Summary:
     bundle_name: str
     heartbeat_scores: dict[str, float | None]
     seconds_by_stage: dict[str, float]
+    sleep: SleepSummary | None
 
 
 def summarise(analysis: Analysis) -> Summary:
@@ -142,6 +146,7 @@ def summarise(analysis: Analysis) -> Summary:
             name: float(score) if np.isfinite(score) else None for name, score in analysis.heartbeat_scores.items()
         },
         seconds_by_stage={stage: float(seconds) for stage, seconds in analysis.seconds_by_stage.items()},
+        sleep=summarise_sleep(analysis.sleep) if analysis.sleep else None,
     )
 
 
@@ -204,6 +209,7 @@ def readable_rows(summary: Summary) -> list[tuple[str, str]]:
             "lowest, highest over 10 beats",
             f"{readable(summary.min_rate_bpm)}, {readable(summary.max_rate_bpm, unit='bpm')}",
         ),
+        *([("sleep", ""), *((f"  {name}", text) for name, text in sleep_rows(summary.sleep))] if summary.sleep else []),
         ("tokens", f"{summary.n_tokens:,} ({readable(summary.tokens_per_s, 1, unit='a second')})"),
         ("bundle", summary.bundle_name),
         ("computing time", f"{sum(summary.seconds_by_stage.values()):.1f} s"),

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from heartbert.bundle import Bundle, load_bundle, save_bundle
+from transformers import PreTrainedModel
+
+from heartbert.bundle import Bundle, Head, load_bundle, save_bundle
 from heartbert.errors import BundleError, ConfigError
 from heartbert.evaluation.leakage import Examples, refuse_leaks
 from heartbert.files import sha256_of
@@ -192,7 +194,7 @@ def bundle_with_heartbeats(
         trained, told = _with_window_head(bundle, recordings, choice, choice.window, progress)
     else:
         trained, told = _with_sequence_head(bundle, recordings, (config, choice), progress)
-    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("versions", "sha256")}
+    manifest = {key: value for key, value in trained.manifest.items() if key not in ("versions", "sha256")}
     if not choice.window:
         manifest["config"] = {**manifest["config"], "heartbeats": asdict(config)}
     manifest["heartbeat_scores"] = told["scores"]
@@ -245,7 +247,7 @@ def _with_sequence_head(
         "tuning": asdict(choice.tuning),
         "scores_before_tuning": kept.scores,
     }
-    return replace(bundle, heartbeats=now.head, model=tuned.model), told
+    return _with_encoder(bundle, now.head, tuned.model), told
 
 
 def _with_window_head(
@@ -268,7 +270,13 @@ def _with_window_head(
         "calibration": trained.calibration.as_json(),
         "window": asdict(config),
     }
-    return replace(bundle, heartbeats=trained.head, model=trained.model), told
+    return _with_encoder(bundle, trained.head, trained.model), told
+
+
+def _with_encoder(bundle: Bundle, head: Head, model: PreTrainedModel) -> Bundle:
+    """Put in an encoder that has learnt with its head; the other heads do not fit it any more."""
+    manifest = {name: told for name, told in bundle.manifest.items() if name not in ("sleep", "tasks")}
+    return replace(bundle, heartbeats=head, model=model, sleep=None, tasks={}, manifest=manifest)
 
 
 def _labelled_leads(

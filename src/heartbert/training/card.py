@@ -53,7 +53,7 @@ million tokens. {databases}; the manifest lists what was excluded
 Masked-language modelling, {steps} steps{steps_done}, {tokens_seen:.1f} million tokens, {hours:.2f} hours on {device}. {masked_share:.0%} of the tokens
 hidden {masked_how}, {random_share:.0%} one by one. Loss after these steps: {training_loss} nats a hidden token on training
 leads, {validation_loss} on held-out leads.{probe}
-{baselines}{head_section}
+{baselines}{head_section}{sleep_section}{task_section}
 ## Limits
 
 - Trained on few recordings for a short time: a start, not the last word.
@@ -89,6 +89,34 @@ DS2 test set, which has not been opened. Beats placed by {placed_by}; missed and
 The classes are those of ANSI/AAMI EC57; Q (paced, unclassifiable) has too few training beats to be found.
 """
 
+_SLEEP_SECTION = """
+## Sleep head
+
+{n_networks} BiLSTM over the 30-s epochs of a night, {n_parameters:,} trained parameters; probabilities are averaged. It reads {inputs}.
+Trained on {n_epochs:,} epochs ({n_with_tokens:,} of them with tokens) of {n_records} recordings of {database}, which show {n_persons}
+persons: {who}. Temperatures were fitted on persons that were held out in turn. All persons of the database were trained on, so
+that this head itself cannot be tested there.
+
+{agreement}
+"""
+
+_NOT_MEASURED = "How far its hypnograms agree with a person: **not measured**."
+
+_AGREEMENT = """\
+Agreement with the person who scored, of heads trained in the same way with persons left out: {n_persons} persons, {n_epochs:,} epochs of
+{database}{encoder}, 95 % intervals over persons.
+
+| classes | accuracy | kappa | macro-F1 |
+|---|---|---|---|
+{rows}"""
+
+_SLEEP_INPUTS = {
+    "beats": "heart-rate variability",
+    "tokens": "embeddings of the tokens of each epoch",
+    "both": "heart-rate variability and embeddings of the tokens of each epoch",
+}
+_SLEEP_CLASSES = {"stages3": "W, NREM, R", "stages4": "W, light, deep, R", "stages5": "W, N1, N2, N3, R"}
+
 
 def write_card(manifest: dict[str, Any]) -> str:
     """Write the model card of a bundle in Markdown.
@@ -99,7 +127,15 @@ def write_card(manifest: dict[str, Any]) -> str:
         As `pretrain` and `train_heartbeats` fill it.
     """
     config, corpus, run = manifest["config"], manifest["corpus"], manifest["pretraining"]
-    head = manifest.get("heartbeats")
+    head, sleep = manifest.get("heartbeats"), manifest.get("sleep")
+    titles = [" and a head that classifies heartbeats"] if head else []
+    titles += [" and a head that stages sleep"] if sleep else []
+    rows = ["| `heartbeats.safetensors`, `heartbeats.json` | the heartbeat head |\n"] if head else []
+    rows += ["| `sleep.safetensors`, `sleep.json` | the sleep head |\n"] if sleep else []
+    rows += [
+        f"| `task-{task}.safetensors`, `task-{task}.json` | a head for the task {task} |\n"
+        for task in manifest.get("tasks", {})
+    ]
     encoder, signal = config["encoder"], config["signal"]
     # Bundles written before the masks had settings of their own hid spans.
     masking = config.get("masking") or {
@@ -110,9 +146,11 @@ def write_card(manifest: dict[str, Any]) -> str:
     return _TEMPLATE.format(
         name=manifest["name"],
         version=manifest["version"],
-        head_title=" and a head that classifies heartbeats" if head else "",
-        head_row="| `heartbeats.safetensors`, `heartbeats.json` | the heartbeat head |\n" if head else "",
+        head_title="".join(titles),
+        head_row="".join(rows),
         head_section=_head_section(head) if head else "",
+        sleep_section=_sleep_section(sleep) if sleep else "",
+        task_section=_task_section(manifest.get("tasks", {})),
         n_levels=config["codebook"]["n_levels"],
         n_tokens=config["tokenizer"]["n_tokens"],
         family={"roberta": "RoBERTa", "modernbert": "ModernBERT"}[encoder["family"]],
@@ -185,8 +223,8 @@ def _probe(score: float | None) -> str:
     if score is None:
         return ""
     return (
-        " A logistic regression on components of its frozen embeddings of held-out training subjects' beats, by which "
-        f"these weights were chosen among those of the run, has a macro-F1 of {score:.3f}; it is optimistic."
+        " A logistic regression on components of its frozen embeddings of held-out training subjects' beats, which "
+        f"compares checkpoints, has a macro-F1 of {score:.3f}."
     )
 
 
@@ -226,3 +264,41 @@ def _kind(head: dict[str, Any]) -> str:
         )
     how = "encoder, trained on with the head," if head.get("tuning") else "frozen encoder"
     return f"BiLSTM over the sequence of beats, on layer {head['layer']} of the {how} and RR intervals"
+
+
+def _task_section(tasks: dict[str, Any]) -> str:
+    """Say one line for each task that was added: its first score."""
+    lines = []
+    for name, task in tasks.items():
+        score_name, score = next(iter(task["scores"].items()))
+        lines.append(
+            f"\nTask `{name}` ({task['kind']}, unit {task['unit']}): {score_name} {score['mean']:.3f} "
+            f"[{score['low']:.3f}, {score['high']:.3f}] on {task['n_persons'][task['scored_on']]} persons "
+            f"({task['scored_on']}).\n"
+        )
+    return "".join(lines)
+
+
+def _sleep_section(sleep: dict[str, Any]) -> str:
+    origin = sleep["origin"]
+    return _SLEEP_SECTION.format(
+        n_networks=sleep["settings"]["n_networks"],
+        n_parameters=sleep["n_parameters"],
+        inputs=_SLEEP_INPUTS[sleep["inputs"]],
+        n_epochs=sleep["n_epochs"],
+        n_with_tokens=sleep["n_epochs_with_tokens"],
+        n_records=len(sleep["trained_on"]),
+        database=origin["database"],
+        n_persons=origin["n_persons"],
+        who=origin["who"],
+        agreement=_agreement(origin["agreement"]) if origin["agreement"] else _NOT_MEASURED,
+    )
+
+
+def _agreement(told: dict[str, Any]) -> str:
+    rows = []
+    for of, scores in told["scores"].items():
+        cells = (f"{one['mean']:.3f} ({one['low']:.3f}-{one['high']:.3f})" for one in scores.values())
+        rows.append(f"| {_SLEEP_CLASSES[of]} | {' | '.join(cells)} |")
+    encoder = f", with the encoder of {told['encoder']}" if told["encoder"] else ""
+    return _AGREEMENT.format(**{**told, "encoder": encoder, "rows": "\n".join(rows)})
