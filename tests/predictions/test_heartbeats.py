@@ -11,6 +11,7 @@ from heartbert.predictions.heartbeats import (
     beat_intervals,
     build_network,
     classify_heartbeats,
+    usual_beat,
 )
 
 
@@ -87,3 +88,11 @@ def test_network_learns_one_batch_by_heart() -> None:
         optimizer.step()
 
     assert loss.item() < 0.05
+
+
+@pytest.mark.parametrize("n_beats", [1, 2, 7, 640])
+def test_usual_beat_is_the_median(n_beats: int) -> None:
+    """It is sorted for speed, and must be what np.median gives, for odd and even numbers."""
+    beats = np.random.default_rng(n_beats).normal(size=(n_beats, 30)).astype(np.float32)
+
+    assert np.array_equal(usual_beat(beats), np.median(beats, axis=0))
