@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--placements", choices=PLACEMENTS, nargs="+", default=PLACEMENTS)
     parser.add_argument("--rows", nargs="+", default=tuple(ROWS), metavar="ROW", help="by default all")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--allow-transductive", action="store_true", help="accept an encoder that saw test signals")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     origin = provenance([arguments.folder, arguments.work])
@@ -49,6 +50,7 @@ def main() -> None:
         replace(head_settings(bundle), n_seeds=arguments.seeds),
         rows=tuple(arguments.rows),
         placements=tuple(arguments.placements),
+        allow_transductive=arguments.allow_transductive,
         cache=arguments.work / "embeddings",
     )
     task = HeartbeatTask(arguments.protocol, arguments.folder, arguments.sides)

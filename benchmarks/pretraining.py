@@ -25,6 +25,12 @@ SCORES = Path(__file__).parent / "results" / "heartbeats-validation.json"
 BASELINES = {"random_weights": "RR + encoder of random weights, same head", "boosting": BOOSTING}
 
 
+def over_seeds(row: dict[str, Any]) -> dict[str, float]:
+    """Return mean, lowest and highest macro-F1 of a row over its seeds."""
+    scores: list[float] = row["macro_f1_by_seed"]
+    return {"mean": sum(scores) / len(scores), "low": min(scores), "high": max(scores)}
+
+
 def main() -> None:
     """Parse the command line, gather, store."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -33,15 +39,16 @@ def main() -> None:
     parser.add_argument("--trained-at", required=True, help="commit that trained it")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    scores: dict[str, Any] = json.loads(SCORES.read_text(encoding="utf-8"))
+    stored: dict[str, Any] = json.loads(SCORES.read_text(encoding="utf-8"))
+    scores = {**stored, **stored["detected"]}
     result = {
         **provenance([arguments.run]),
         "commit": arguments.trained_at,
         "command": arguments.command,
         "scored_by": {name: scores[name] for name in ("commit", "command", "side", "heads")},
         "probe_macro_f1": {
-            "frozen": scores["macro_f1"],
-            **{name: scores["baselines"][row]["macro_f1"] for name, row in BASELINES.items()},
+            "frozen": over_seeds(scores),
+            **{name: over_seeds(scores["baselines"][row]) for name, row in BASELINES.items()},
         },
         "baselines": json.loads((arguments.run / BASELINES_FILE).read_text(encoding="utf-8"))["baselines"],
         "rows": read_log(arguments.run),
