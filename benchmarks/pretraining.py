@@ -4,7 +4,7 @@
 
 RUN is the folder of a finished `heartbert pretrain`: its log holds the curve of the loss and of the probe, its
 baselines what counting achieves. The scores of the frozen encoder, of the same encoder with random weights, and of
-gradient boosting on RR intervals and waveform are those of `heartbeats.py --sides validation`, which is run before.
+gradient boosting on RR intervals and waveform are those of `heartbeats_validation.py`, which is run before.
 """
 
 import argparse
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from heartbert.files import replacing_file
-from heartbert.protocols.beat_rows import BOOSTING
 from heartbert.training.checkpoints import read_log
 from heartbert.training.pretraining import BASELINES_FILE
 
@@ -22,13 +21,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from provenance import provenance
 
 SCORES = Path(__file__).parent / "results" / "heartbeats-validation.json"
-BASELINES = {"random_weights": "RR + encoder of random weights, same head", "boosting": BOOSTING}
-
-
-def over_seeds(row: dict[str, Any]) -> dict[str, float]:
-    """Return mean, lowest and highest macro-F1 of a row over its seeds."""
-    scores: list[float] = row["macro_f1_by_seed"]
-    return {"mean": sum(scores) / len(scores), "low": min(scores), "high": max(scores)}
+ROWS = {
+    "frozen": "heartbert (RR intervals + frozen encoder)",
+    "random_weights": "RR intervals + encoder of random weights, same head",
+    "boosting": "RR intervals + waveform, gradient boosting",
+}
 
 
 def main() -> None:
@@ -39,17 +36,13 @@ def main() -> None:
     parser.add_argument("--trained-at", required=True, help="commit that trained it")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    stored: dict[str, Any] = json.loads(SCORES.read_text(encoding="utf-8"))
-    scores = {**stored, **stored["detected"]}
+    scores: dict[str, Any] = json.loads(SCORES.read_text(encoding="utf-8"))
     result = {
         **provenance([arguments.run]),
         "commit": arguments.trained_at,
         "command": arguments.command,
-        "scored_by": {name: scores[name] for name in ("commit", "command", "side", "heads")},
-        "probe_macro_f1": {
-            "frozen": over_seeds(scores),
-            **{name: over_seeds(scores["baselines"][row]) for name, row in BASELINES.items()},
-        },
+        "scored_by": {name: scores[name] for name in ("commit", "command", "validation_records", "n_seeds")},
+        "probe_macro_f1": {name: scores["rows"][row]["macro_f1"] for name, row in ROWS.items()},
         "baselines": json.loads((arguments.run / BASELINES_FILE).read_text(encoding="utf-8"))["baselines"],
         "rows": read_log(arguments.run),
     }
