@@ -13,6 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
+
+from heartbert.protocols.beat_reports import rows_of
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 FILES = ("README.md", "docs/log.md", "docs/results.md")
@@ -28,6 +32,62 @@ def heartbeats_table() -> str:
     """Return the scores on the validation records, one row a method."""
     columns = {"macro_f1": "macro-F1", "f1_S": "F1 S", "f1_V": "F1 V", "f1_F": "F1 F", "accuracy": "accuracy"}
     return _scores_table(read_result("heartbeats-validation.json"), "", columns)
+
+
+def ds1_ds2_table(placement: str) -> str:
+    """Return the scores of one placement of beats, one row a method, with intervals over recordings."""
+    result = read_result("heartbeats-ds1-ds2.json")
+    block = result.get(placement, result)
+    lines = ["|  | macro-F1 | F1 S | F1 V | F1 F | accuracy | EC57: S | V |", "|---|" + "---|" * 7]
+    for row, scores in rows_of(block).items():
+        f1 = [_interval(scores["f1"][one]) for one in "SVF"]
+        # F1 of ectopic beats after EC57: gross, without the learning period.
+        gross = scores["ec57"]["gross"]
+        standard = [_se_ppv(gross, of) for of in ("SVEB", "VEB")]
+        cells = (_interval(scores["macro_f1"]), *f1, _interval(scores["accuracy"]), *standard)
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    difference = block["difference"]
+    whose = "our detector" if placement == "detected" else "the reference annotation"
+    lines += [
+        "",
+        f"Macro-F1 of heartbert less that of the best baseline ({block['best_baseline']}): {_interval(difference)}. "
+        f"Beats placed by {whose}, one lead; mean of {result['heads']['n_seeds']} seeds, 95 % intervals by "
+        f"bootstrap over recordings. {_origin(result)}",
+    ]
+    return "\n".join(lines)
+
+
+def _se_ppv(gross: dict[str, float | None], of: str) -> str:
+    se, ppv = gross[f"{of} Se"], gross[f"{of} +P"]
+    return "-" if se is None or ppv is None else f"{se:.2f}/{ppv:.2f}"
+
+
+def diagnosis_table() -> str:
+    """Return the scores of the superclasses of PTB-XL, one row a method, with intervals over persons."""
+    result = read_result("diagnosis.json")
+    classes = result["labels_scored"]
+    lines = [
+        "|  | macro-AUROC | " + " | ".join(f"AUROC {name}" for name in classes) + " | macro-F1 |",
+        "|---|" + "---|" * (len(classes) + 2),
+    ]
+    for name, row in result["rows"].items():
+        areas = [f"{row['auroc'][label]['mean']:.3f}" for label in classes]
+        cells = (_interval(row["macro_auroc"]), *areas, _interval(row["macro_f1"]))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    data, best = result["data"], result["best_other"]
+    sides = data["sides"]
+    folds = {name: ", ".join(map(str, side["folds"])) for name, side in sides.items()}
+    partial_note = "" if data["n_records"] == data["n_published"] else ", so no published score compares"
+    note = (
+        f"Macro-AUROC of heartbert less that of the best other row ({best}): "
+        f"{_interval(result['differences'][best])}. {data['n_records']:,} of the {data['n_published']:,} recordings "
+        f"of PTB-XL, amplitudes in {data['amplitude']}{partial_note}; trained on folds "
+        f"{folds['training']} ({sides['training']['n_records']:,} recordings), stopped and thresholds chosen by fold "
+        f"{folds['stopping']} ({sides['stopping']['n_records']}), scored on fold {folds['scored']} "
+        f"({sides['scored']['n_records']}). Mean of {result['settings']['n_seeds']} seeds, 95 % intervals by bootstrap "
+        f"over persons. {_origin(result)}"
+    )
+    return "\n".join([*lines, "", note])
 
 
 def codec_downstream_table() -> str:
@@ -232,8 +292,16 @@ def _interval(score: dict[str, float]) -> str:
     return f"{score['mean']:.3f} ({score['low']:.3f}-{score['high']:.3f})"
 
 
+def claim_table(write: Callable[[dict[str, Any], str], str], name: str, task: str) -> str:
+    """Return the table of one task in a result file that holds several."""
+    result = read_result(name)[task]
+    return write(result, _origin(result))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "heartbeats": heartbeats_table,
+    "ds1_ds2_reference": partial(ds1_ds2_table, "reference"),
+    "ds1_ds2_detected": partial(ds1_ds2_table, "detected"),
     "analyze": analyze_table,
     "stages": stages_table,
     "head_choices": head_choices_table,
@@ -243,9 +311,19 @@ TABLES: dict[str, Callable[[], str]] = {
     "codec": codec_table,
     "scalings": scalings_table,
     "vocabularies": vocabularies_table,
+    "diagnosis": diagnosis_table,
     "codec_downstream": codec_downstream_table,
     "speed": speed_table,
     "encoding": encoding_table,
+    **{
+        f"{name.replace('-', '_')}_{task}": partial(claim_table, write, f"{name}.json", task)
+        for task in ("heartbeats", "sleep", "diagnosis")
+        for name, write in (
+            ("label-efficiency", label_efficiency_table),
+            ("parameter-efficiency", parameter_efficiency_table),
+            ("rivals", rivals_table),
+        )
+    },
 }
 
 
