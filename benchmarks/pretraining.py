@@ -37,6 +37,12 @@ def scores_of(path: Path) -> dict[str, Any]:
     }
 
 
+def baselines_of(run: Path) -> dict[str, Any]:
+    """Return what counting achieves, where the run has counted."""
+    path = run / BASELINES_FILE
+    return {"baselines": json.loads(path.read_text(encoding="utf-8"))["baselines"]} if path.exists() else {}
+
+
 def main() -> None:
     """Parse the command line, gather, store."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,7 +59,7 @@ def main() -> None:
         "command": arguments.command,
         **({"note": arguments.note} if arguments.note else {}),
         **(scores_of(arguments.scores) if arguments.scores else {}),
-        "baselines": json.loads((arguments.run / BASELINES_FILE).read_text(encoding="utf-8"))["baselines"],
+        **baselines_of(arguments.run),
         "rows": read_log(arguments.run),
     }
     with replacing_file(arguments.output) as temporary:
