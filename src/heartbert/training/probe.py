@@ -7,7 +7,7 @@ otherwise than trained heads do.) Everything but the encoder is computed once, b
 the machine that trains needs no recording and no reader.
 
 The number is for choosing among checkpoints of one run and nothing else: beats are placed by the reference annotation,
-a few minutes a record are taken where rare beats are, and the classifier is the smallest that ranks encoders.
+and the classifier is the smallest that ranks encoders.
 """
 
 from dataclasses import dataclass, fields
@@ -44,7 +44,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ProbeData:
-    """Beats of a few minutes of some records, everything but their embeddings.
+    """Beats of some records, everything but their embeddings.
 
     Attributes
     ----------
