@@ -14,8 +14,9 @@ from heartbert.predictions.task_units import UnitInput
 from heartbert.predictions.tasks import predict_task
 from heartbert.records import read_record
 from heartbert.training.finetune import TaskSettings, bundle_with_task, train_task
-from heartbert.training.finetune_encoder import EncoderTuning, _Embedder, _tokenize
+from heartbert.training.finetune_encoder import _Embedder, _tokenize
 from heartbert.training.finetune_units import EmbeddingStore, Reading, embed_table, place_units
+from heartbert.training.heartbeat_encoder import EncoderTuning
 from heartbert.training.label_tables import LabelTable, read_label_table
 from heartbert.training.lead_attention import LeadAttentionConfig
 from tests.labelled import write_record, write_table
@@ -104,7 +105,7 @@ def test_encoder_does_not_learn_with_beats(tiny_pretrained: Path, tmp_path: Path
     [
         ({}, "exactly one of the two must be above 0"),
         ({"n_layers": 1, "lora_rank": 1}, "exactly one"),
-        ({"n_layers": 1, "units_per_step": 0}, "both must be at least 1"),
+        ({"n_layers": 1, "examples_per_step": 0}, "both must be at least 1"),
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, int], said: str) -> None:

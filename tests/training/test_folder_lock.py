@@ -35,9 +35,7 @@ def holder(tmp_path: Path):
 
 def test_a_second_build_is_refused_and_told_who_builds(holder, tiny_database: Path, tmp_path: Path) -> None:
     """The one that ends first would remove the working folder of the other."""
-    with pytest.raises(
-        ConfigError, match=rf"being written by process {holder.pid} on .*; one process at a time"
-    ):
+    with pytest.raises(ConfigError, match=rf"being written by process {holder.pid} on .*; one process at a time"):
         build_corpus(plan_corpus([tiny_database]), tmp_path / "corpus", read_config("tiny"))
 
     assert not (tmp_path / "corpus").exists()

@@ -15,7 +15,7 @@ from heartbert.training.heartbeat_tuning import BeatEmbedder, FineTuning, tune_h
 from heartbert.training.heartbeats import embed_annotated
 
 SETTINGS = replace(read_config("tiny").heartbeats, layer=2)
-QUICK = FineTuning(n_layers=1, n_training_epochs=1, beats_per_step=40)
+QUICK = FineTuning(n_layers=1, n_training_epochs=1, examples_per_step=40)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_beats_without_signal_are_embedded_as_zero(bundle: Bundle) -> None:
     assert not embedder.embed(lead, np.array([1000, 1500])).any()
 
 
-@pytest.mark.parametrize("tuning", [QUICK, FineTuning(lora_rank=2, n_training_epochs=1, beats_per_step=40)])
+@pytest.mark.parametrize("tuning", [QUICK, FineTuning(lora_rank=2, n_training_epochs=1, examples_per_step=40)])
 def test_tuning_changes_the_encoder_of_a_copy(
     bundle: Bundle, leads: tuple[list[LabelledLead], list[LabelledLead]], head: HeartbeatHead, tuning: FineTuning
 ) -> None:
@@ -97,7 +97,7 @@ def test_runs_of_beats_without_a_label_are_passed_over(
     labels = np.where(np.arange(first.beats.labels.size) < 50, -1, first.beats.labels)
     training = [replace(first, beats=replace(first.beats, labels=labels))]
 
-    tuned = tune_head(bundle, head, (training, leads[1]), (SETTINGS, replace(QUICK, beats_per_step=20)))
+    tuned = tune_head(bundle, head, (training, leads[1]), (SETTINGS, replace(QUICK, examples_per_step=20)))
 
     assert all(torch.isfinite(parameter).all() for parameter in tuned.model.parameters())
 

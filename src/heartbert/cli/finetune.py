@@ -56,8 +56,8 @@ def finetune(
     """Train a head, and the encoder only if asked to, on your own recordings. Persons are held out to score it."""
     from heartbert.files import shipped_bundle
     from heartbert.training.finetune import TaskSettings, bundle_with_task
-    from heartbert.training.finetune_encoder import EncoderTuning
     from heartbert.training.finetune_units import Reading
+    from heartbert.training.heartbeat_encoder import EncoderTuning
     from heartbert.training.label_tables import read_label_table
     from heartbert.training.lead_attention import LeadAttentionConfig
 

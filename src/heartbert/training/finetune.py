@@ -20,9 +20,10 @@ from heartbert.predictions.task_units import UnitEmbeddings, UnitInput
 from heartbert.predictions.tasks import TaskHead
 from heartbert.progress import Progress, no_progress
 from heartbert.training.card import write_card
-from heartbert.training.finetune_encoder import EncoderTuning, check_tuning, tune_task
+from heartbert.training.finetune_encoder import check_tuning, tune_task
 from heartbert.training.finetune_sides import Sides, persons_of, split_units
 from heartbert.training.finetune_units import EmbeddingStore, LabelledRecord, Reading, embed_table, place_units
+from heartbert.training.heartbeat_encoder import EncoderTuning
 from heartbert.training.label_tables import LabelTable
 from heartbert.training.lead_attention import LeadAttentionConfig, train_lead_attention
 

@@ -21,10 +21,12 @@ from heartbert.tokens.leads import LeadTokens, tokenize_lead
 from heartbert.training.finetune_sides import Sides
 from heartbert.training.finetune_units import LabelledRecord, Reading
 from heartbert.training.heartbeat_encoder import (
+    EncoderTuning,
     add_lora,
     check_layers,
     keep_best,
     round_weights,
+    shares_of_tokens,
     shuffled,
     take_steps,
     train_layers,
@@ -32,51 +34,6 @@ from heartbert.training.heartbeat_encoder import (
 )
 from heartbert.training.label_tables import LabelTable
 from heartbert.training.lead_attention import LeadAttentionConfig, TaskLoss
-
-
-@dataclass(frozen=True)
-class EncoderTuning:
-    """How an encoder learns together with a task's head that was trained on it before.
-
-    Attributes
-    ----------
-    n_layers : int
-        Layers that learn: those next below the head.
-    lora_rank : int
-        Rank of low-rank matrices added to the attention of all layers that the head reads through, instead.
-    learning_rate, head_learning_rate : float
-        Of AdamW.
-    n_training_epochs : int
-        Passes over the training units; the best on the validation persons is kept.
-    units_per_step : int
-    device : str
-        ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    ConfigError
-        If it names both ways of learning or none, or a number is out of range.
-    """
-
-    n_layers: int = 0
-    lora_rank: int = 0
-    learning_rate: float = 5e-5
-    head_learning_rate: float = 5e-4
-    n_training_epochs: int = 3
-    units_per_step: int = 8
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if (self.n_layers > 0) == (self.lora_rank > 0) or min(self.n_layers, self.lora_rank) < 0:
-            raise ConfigError(
-                f"{self.n_layers} layers are to learn, and low-rank additions of rank {self.lora_rank}; exactly one of "
-                "the two must be above 0. Choose one."
-            )
-        if self.n_training_epochs < 1 or self.units_per_step < 1:
-            raise ConfigError(
-                f"the encoder learns for {self.n_training_epochs} training epochs with {self.units_per_step} units a "
-                "step; both must be at least 1. Raise them."
-            )
 
 
 @dataclass(frozen=True)
@@ -205,9 +162,7 @@ def _unit_tokens(
     usable = tokens.offsets[..., 1] > tokens.offsets[..., 0]
     usable[usable] = flat
     covered = (tokens.offsets + (windows[tokens.rows_of] * size)[:, None, None])[usable]  # (n_usable, 2)
-    first, last = np.maximum(starts[:, None], covered[:, 0]), np.minimum(stops[:, None], covered[:, 1])
-    inside = np.maximum(last - first, 0).astype(np.float32)
-    return _UnitTokens(place, tokens, usable, inside / np.maximum(inside.sum(axis=1, keepdims=True), 1))
+    return _UnitTokens(place, tokens, usable, shares_of_tokens(starts, stops, covered))
 
 
 @dataclass(frozen=True)
@@ -269,10 +224,10 @@ def _epochs(
     for epoch in range(tuning.n_training_epochs):
         progress(f"tuning, pass {epoch + 1}", epoch / tuning.n_training_epochs)
         network.train()
-        batches = shuffled(sides["train"].size, tuning.units_per_step, rng)
+        batches = shuffled(sides["train"].size, tuning.examples_per_step, rng)
         take_steps(optimizer, (loss(sides["train"][batch]) for batch in batches))
         network.eval()
         with torch.no_grad():
-            size, validation = tuning.units_per_step, sides["validation"]
+            size, validation = tuning.examples_per_step, sides["validation"]
             parts = [validation[start : start + size] for start in range(0, validation.size, size)]
             yield -sum(float(loss(rows)) * rows.size for rows in parts) / validation.size

@@ -1,7 +1,8 @@
-"""Which weights of an encoder learn with a heartbeat head: upper layers, or low-rank additions to all of them."""
+"""Which weights of an encoder learn with a head: upper layers, or low-rank additions to all of them."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,69 @@ from heartbert.errors import ConfigError
 
 # Low-rank additions count with alpha / rank (Hu et al., ICLR 2022).
 _LORA_ALPHA_PER_RANK = 2
+
+
+@dataclass(frozen=True)
+class EncoderTuning:
+    """How an encoder learns together with a head that was trained on it before; not in the paper.
+
+    Attributes
+    ----------
+    n_layers : int
+        Layers that learn: those next below the head.
+    lora_rank : int
+        Rank of low-rank matrices added to the attention of all layers that the head reads through, instead.
+    learning_rate, head_learning_rate : float
+        Of AdamW.
+    n_training_epochs : int
+        Passes over the training examples; the best on the validation persons is kept.
+    examples_per_step : int
+        Units with a label, or consecutive beats of one recording.
+    device : str
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    ConfigError
+        If it names both ways of learning or none, or a number is out of range.
+    """
+
+    n_layers: int = 0
+    lora_rank: int = 0
+    learning_rate: float = 5e-5
+    head_learning_rate: float = 5e-4
+    n_training_epochs: int = 3
+    examples_per_step: int = 8
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if (self.n_layers > 0) == (self.lora_rank > 0) or min(self.n_layers, self.lora_rank) < 0:
+            raise ConfigError(
+                f"{self.n_layers} layers are to learn, and low-rank additions of rank {self.lora_rank}; exactly one of "
+                "the two must be above 0. Choose one."
+            )
+        if self.n_training_epochs < 1 or self.examples_per_step < 1:
+            raise ConfigError(
+                f"the encoder learns for {self.n_training_epochs} training epochs with {self.examples_per_step} "
+                "examples a step; both must be at least 1. Raise them."
+            )
+
+
+def shares_of_tokens(
+    starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], covered: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Return the share of each interval's covered samples that lies in each token, shape (n_intervals, n_tokens).
+
+    Parameters
+    ----------
+    starts, stops : ndarray of int64, shape (n_intervals,)
+    covered : ndarray of int64, shape (n_tokens, 2)
+        First sample of each token, and the one after its last.
+    """
+    first = np.maximum(starts[:, None], covered[:, 0])
+    last = np.minimum(stops[:, None], covered[:, 1])
+    inside = np.maximum(last - first, 0).astype(np.float32)
+    return np.asarray(inside / np.maximum(inside.sum(axis=1, keepdims=True), 1), dtype=np.float32)
 
 
 def check_layers(n_layers: int, model: PreTrainedModel, *, what: str) -> None:

@@ -21,10 +21,12 @@ from heartbert.signals.beats import rr_features
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.training.config import HeartbeatsConfig
 from heartbert.training.heartbeat_encoder import (
+    EncoderTuning,
     add_lora,
     check_layers,
     keep_best,
     round_weights,
+    shares_of_tokens,
     take_steps,
     train_layers,
     trainable,
@@ -41,41 +43,10 @@ from heartbert.training.heartbeats import (
 
 
 @dataclass(frozen=True)
-class FineTuning:
-    """How an encoder learns together with a beat-sequence head that was trained on it before; not in the paper.
+class FineTuning(EncoderTuning):
+    """How an encoder learns together with a beat-sequence head."""
 
-    Raises
-    ------
-    ConfigError
-        If it names both ways of learning or none, or a number is out of range.
-    """
-
-    n_layers: int = 0
-    """Layers that learn: those next below the head."""
-    lora_rank: int = 0
-    """Rank of low-rank matrices added to the attention of all layers that the head reads through, instead."""
-    learning_rate: float = 5e-5
-    """Of the encoder; AdamW."""
-    head_learning_rate: float = 5e-4
-    """Of the head; AdamW."""
-    n_training_epochs: int = 3
-    """Passes over the training beats; the best on the validation recordings is kept."""
-    beats_per_step: int = 128
-    """Consecutive beats of one recording in a step."""
-    device: str = "cpu"
-    """``cpu`` or ``cuda``."""
-
-    def __post_init__(self) -> None:
-        if (self.n_layers > 0) == (self.lora_rank > 0) or min(self.n_layers, self.lora_rank) < 0:
-            raise ConfigError(
-                f"{self.n_layers} layers are to learn, and low-rank additions of rank {self.lora_rank}; exactly one of "
-                "the two must be above 0. Choose one."
-            )
-        if self.n_training_epochs < 1 or self.beats_per_step < 1:
-            raise ConfigError(
-                f"fine-tuning for {self.n_training_epochs} training epochs with {self.beats_per_step} beats a step; "
-                "both must be at least 1. Raise them."
-            )
+    examples_per_step: int = 128
 
 
 @dataclass(frozen=True)
@@ -178,7 +149,7 @@ def _epochs(
     for epoch in range(tuning.n_training_epochs):
         progress(f"tuning, pass {epoch + 1}", epoch / tuning.n_training_epochs)
         network.train()
-        take_steps(optimizer, _losses(network, beats, training, (tuning.beats_per_step, rng), loss_of))
+        take_steps(optimizer, _losses(network, beats, training, (tuning.examples_per_step, rng), loss_of))
         network.eval()
         head = HeartbeatHead(copy.deepcopy(network).cpu(), beats.layer)
         yield score_head(head, [beats.embedded(one) for one in validation])["macro_f1"]
@@ -192,11 +163,11 @@ def _losses(
     loss_of: nn.CrossEntropyLoss,
 ) -> Iterator[torch.Tensor]:
     """Yield the loss of runs of consecutive beats; each run is compared with its own median beat."""
-    beats_per_step, rng = draw
+    examples_per_step, rng = draw
     runs = [
-        (lead, slice(max(first, 0), first + beats_per_step))
+        (lead, slice(max(first, 0), first + examples_per_step))
         for lead in leads
-        for first in range(-int(rng.integers(beats_per_step)), lead.beats.r_peaks.size, beats_per_step)
+        for first in range(-int(rng.integers(examples_per_step)), lead.beats.r_peaks.size, examples_per_step)
     ]
     for number in rng.permutation(len(runs)).tolist():
         lead, rows = runs[number]
@@ -250,7 +221,7 @@ class BeatEmbedder:
         )
         hidden = output.hidden_states[self.layer][torch.from_numpy(usable).to(encoder.device)]  # (n_tokens, hidden)
         covered = (tokens.offsets + (window_starts[tokens.rows_of] + first)[:, None, None])[usable]
-        weights = _shares(starts.ravel(), stops.ravel(), covered).to(encoder.device)
+        weights = torch.from_numpy(shares_of_tokens(starts.ravel(), stops.ravel(), covered)).to(encoder.device)
         embeddings: torch.Tensor = (weights @ hidden).reshape(r_peaks.size, -1)
         return embeddings
 
@@ -264,13 +235,3 @@ class BeatEmbedder:
         ]
         n_embedding = int(self.reader.encoder.config.hidden_size) * beat_intervals(np.zeros(1, dtype=np.int64))[0].size
         return replace(beats, embeddings=np.concatenate([np.empty((0, n_embedding), dtype=np.float16), *parts]))
-
-
-def _shares(
-    starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], covered: npt.NDArray[np.int64]
-) -> torch.Tensor:
-    """Return the share of each interval's covered samples that lies in each token, shape (n_intervals, n_tokens)."""
-    first = np.maximum(starts[:, None], covered[:, 0])
-    last = np.minimum(stops[:, None], covered[:, 1])
-    inside = np.maximum(last - first, 0).astype(np.float32)
-    return torch.from_numpy(inside / np.maximum(inside.sum(axis=1, keepdims=True), 1))
