@@ -155,6 +155,34 @@ def pretraining_table(name: str) -> str:
     return "\n".join(lines)
 
 
+def training_speed_table() -> str:
+    """Return tokens a second and memory of a training step, ours and the Trainer's."""
+    result = read_result("training-speed.json")
+    lines = [
+        "| architecture | way | tokens a second | memory | against the Trainer: speed, memory |",
+        "|---|---|---|---|---|",
+    ]
+    names = {
+        "ours": "heartbert",
+        "ours_one_row": "heartbert, row by row",
+        "trainer": "Trainer",
+        "trainer_bf16": "Trainer, bfloat16",
+    }
+    for preset, row in result["architectures"].items():
+        for way, name in names.items():
+            ratios = row["ratios"].get(way)
+            against = f"{ratios['tokens_per_s']['trainer']:.2f}, {ratios['peak_mb']['trainer']:.2f}" if ratios else "-"
+            lines.append(
+                f"| {preset} | {name} | {row['tokens_per_s'][way]:,.0f} | {row['peak_mb'][way]:,.0f} MB | {against} |"
+            )
+    rows = ", ".join(f"{preset} {row['rows_per_step']}" for preset, row in result["architectures"].items())
+    note = (
+        f"Rows a step: {rows}. Processor time of {result['n_threads']} thread, medians of {result['n_rounds']} rounds; "
+        f"memory of the whole process. The Trainer has the published settings. {_origin(result)}"
+    )
+    return "\n".join([*lines, "", note])
+
+
 def ablations_table() -> str:
     """Return what a small encoder loses or gains by each change of its settings."""
     result = read_result("ablations.json")
@@ -309,6 +337,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "pretraining_32_levels": partial(pretraining_table, "pretraining-32-levels.json"),
     "pretraining_first": partial(pretraining_table, "pretraining-first.json"),
     "ablations": ablations_table,
+    "training_speed": training_speed_table,
     "codec": codec_table,
     "scalings": scalings_table,
     "vocabularies": vocabularies_table,
