@@ -281,6 +281,12 @@ def _masked_share(config: Config) -> float:
     return config.masking.masked_share + config.masking.random_share
 
 
+def with_headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Put the figures of the first architecture at the top."""
+    first = next(iter(result["architectures"].values()))
+    return {**result, "tokens_per_s": first["tokens_per_s"], "peak_mb": first["peak_mb"]}
+
+
 def main() -> None:
     """Parse the command line, measure, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -306,7 +312,7 @@ def main() -> None:
         task = Task(preset, corpus, n_rows, arguments.steps, arguments.threads)
         result["architectures"][preset] = compare(task, arguments.rounds)
         with replacing_file(arguments.output) as temporary:
-            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(with_headline(result), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
