@@ -195,10 +195,17 @@ def train_and_probe(work: Path, number: int, seed: int, *, rescore: bool) -> Pat
         result |= {"seconds": trained["seconds"], "commit": trained["commit"]}
     probe = load_probe(probe_file(corpus), corpus)
     result["samples_per_token"] = float(tokenizer.token_lengths[probe.pieces].mean())
-    result["macro_f1"] = score_probe(probe, model, tokenizer.token_lengths, layer=config.heartbeats.layer)
+    result["average_precision"] = score_probe(probe, model, tokenizer.token_lengths, layer=config.heartbeats.layer)
     with replacing_file(path) as temporary:
         temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    print(variant.question, variant.name, seed, round(result["macro_f1"], 3), round(result["seconds"]), flush=True)
+    print(
+        variant.question,
+        variant.name,
+        seed,
+        round(result["average_precision"], 3),
+        round(result["seconds"]),
+        flush=True,
+    )
     return path
 
 
@@ -224,7 +231,7 @@ def gather(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not mine:
             continue
         row: dict[str, Any] = {"question": variant.question, "name": variant.name, "n_seeds": len(mine)}
-        for key in ("macro_f1", "validation_loss", "samples_per_token", "steps", "tokens", "seconds"):
+        for key in ("average_precision", "validation_loss", "samples_per_token", "steps", "tokens", "seconds"):
             if values := [one[key] for one in mine if key in one]:
                 row[key] = {"mean": sum(values) / len(values), "low": min(values), "high": max(values)}
         rows.append(row)
@@ -235,14 +242,14 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the score of every variant with the range over its seeds, the reference as a line."""
     figure = Figure(figsize=(7.5, 0.28 * len(rows) + 0.9), layout="constrained")
     axes = figure.subplots()
-    scores = [row["macro_f1"] for row in rows]
+    scores = [row["average_precision"] for row in rows]
     ends = [[score["mean"] - score["low"] for score in scores], [score["high"] - score["mean"] for score in scores]]
     places = range(len(rows))
     axes.errorbar([score["mean"] for score in scores], places, xerr=ends, fmt="o", color="#3060a0", markersize=4)
     axes.axvline(scores[0]["mean"], color="#909090", linewidth=0.8)
     axes.set_yticks(places, [f"{row['question']}: {row['name']}" for row in rows], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("macro-F1 of the probe; mean and range over seeds")
+    axes.set_xlabel("average precision of S and V; mean and range over seeds")
     with replacing_file(path) as temporary, plt.rc_context({"svg.hashsalt": path.name}):
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 

@@ -187,13 +187,13 @@ def ablations_table() -> str:
     """Return what a small encoder loses or gains by each change of its settings."""
     result = read_result("ablations.json")
     lines = [
-        "| question | setting | seeds | macro-F1 of the probe | loss on held-out leads | samples a token |",
+        "| question | setting | seeds | average precision of S and V | loss on held-out leads | samples a token |",
         "|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         loss = f"{row['validation_loss']['mean']:.2f}" if "validation_loss" in row else "-"
         lines.append(
-            f"| {row['question']} | {row['name']} | {row['n_seeds']} | {_interval(row['macro_f1'])} | {loss} "
+            f"| {row['question']} | {row['name']} | {row['n_seeds']} | {_interval(row['average_precision'])} | {loss} "
             f"| {row['samples_per_token']['mean']:.2f} |"
         )
     reference = result["rows"][0]

@@ -12,6 +12,7 @@ from heartbert.evaluation.heartbeats import (
     class_scores,
     compare_beats,
     confusion_matrix,
+    macro_f1,
     match_beats,
     reference_beats,
     score_tables,
@@ -200,3 +201,10 @@ def test_pairs_of_ec57_become_a_table_with_one_kind_of_no_beat() -> None:
 
     assert (table[V, V], table[N, NO_BEAT], table[NO_BEAT, S]) == (5, 3, 7)
     assert table.sum() == 15
+
+
+def test_macro_f1_counts_by_hand() -> None:
+    """N: 2 of 3 found and 1 too many; V: 1 of 1 and 1 too many; S and F have none."""
+    reference, found = np.array([0, 0, 0, 2]), np.array([0, 0, 2, 2])
+
+    assert macro_f1(reference, found) == pytest.approx((4 / 5 + 2 / 3) / 4)

@@ -55,14 +55,14 @@ def test_card_says_whether_the_weights_may_be_passed_on(
     assert said in write_card(manifest)
 
 
-def test_card_names_the_checkpoint_and_the_probe_that_chose_it(manifest: dict[str, Any]) -> None:
-    """A reader must see that the score was used to choose."""
-    manifest["pretraining"] |= {"step": 10, "steps_done": 20, "probe_macro_f1": 0.4321}
+def test_card_names_the_checkpoint_and_its_probe(manifest: dict[str, Any]) -> None:
+    """A reader must see that the score compares checkpoints."""
+    manifest["pretraining"] |= {"step": 10, "steps_done": 20, "probe_average_precision": 0.4321}
 
     card = write_card(manifest)
 
     assert "10 steps (the best of 20)" in card
-    assert "macro-F1 of 0.432; it is optimistic" in card
+    assert "compares checkpoints, has a mean average precision of 0.432 for S and V" in card
 
 
 @pytest.mark.parametrize(("mask", "said"), [("beat", "in whole heartbeats"), ("token", "as single tokens")])

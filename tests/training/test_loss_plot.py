@@ -10,7 +10,7 @@ from heartbert.training.loss_plot import draw_losses
 
 ROWS = [
     {"step": 1, "tokens": 100, "training_loss": 5.0, "validation_loss": 5.1},
-    {"step": 2, "tokens": 200, "training_loss": 4.0, "validation_loss": float("nan"), "probe_macro_f1": 0.4},
+    {"step": 2, "tokens": 200, "training_loss": 4.0, "validation_loss": float("nan"), "probe_average_precision": 0.4},
 ]
 
 

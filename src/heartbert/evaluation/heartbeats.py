@@ -142,6 +142,16 @@ def table_of_pairs(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.concatenate([merged[..., :NO_BEAT], merged[..., NO_BEAT:].sum(axis=-1, keepdims=True)], axis=-1)
 
 
+def macro_f1(reference: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> float:
+    """Return the mean F1 of N, S, V and F over beats that are all found; a class without beats counts as 0."""
+    scores = []
+    for beat_class in SCORED_CLASSES:
+        hits = np.sum((reference == beat_class) & (found == beat_class))
+        n_beats = np.sum(reference == beat_class) + np.sum(found == beat_class)
+        scores.append(2 * hits / n_beats if n_beats else 0.0)
+    return float(np.mean(scores))
+
+
 def summarise(counts: npt.NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy, macro-F1 over N, S, V and F, and the F1 of each class.
 

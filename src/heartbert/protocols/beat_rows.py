@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch import nn
 
 from heartbert.errors import ConfigError
+from heartbert.evaluation.heartbeats import macro_f1
 from heartbert.predictions.heartbeats import classify_heartbeats
 from heartbert.predictions.labels import AamiClass
 from heartbert.protocols.beat_records import SIGNAL_SAMPLES, BeatRecord, Input
@@ -18,7 +19,6 @@ from heartbert.signals.beats import rr_features
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.training.config import HeartbeatsConfig
 from heartbert.training.heartbeats import train_head
-from heartbert.training.probe import macro_f1
 
 Floats = npt.NDArray[np.float32]
 # Gives the beats of a recording their probabilities, shape (n_beats, 5).

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from heartbert.evaluation.heartbeats import macro_f1
 from heartbert.predictions.labels import AamiClass
-from heartbert.training.probe import macro_f1
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

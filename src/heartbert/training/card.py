@@ -176,7 +176,7 @@ def write_card(manifest: dict[str, Any]) -> str:
         masked_share=masking["masked_share"],
         masked_how=_masked_how(masking),
         random_share=masking["random_share"],
-        probe=_probe(run.get("probe_macro_f1")),
+        probe=_probe(run.get("probe_average_precision")),
         baselines=_baselines(run),
         low_hz=signal["low_hz"],
         high_hz=signal["high_hz"],
@@ -224,7 +224,7 @@ def _probe(score: float | None) -> str:
         return ""
     return (
         " A logistic regression on components of its frozen embeddings of held-out training subjects' beats, which "
-        f"compares checkpoints, has a macro-F1 of {score:.3f}."
+        f"compares checkpoints, has a mean average precision of {score:.3f} for S and V."
     )
 
 

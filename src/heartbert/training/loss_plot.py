@@ -47,7 +47,7 @@ def draw_losses(rows: Sequence[Row], baselines: Baselines | None, path: Path) ->
     axes.set_xlabel("millions of tokens read")
     axes.set_ylabel("loss (nats a hidden token)")
     axes.grid(color="#e3e7eb", linewidth=0.6)
-    probed = [row for row in rows if row.get("probe_macro_f1") is not None]
+    probed = [row for row in rows if row.get("probe_average_precision") is not None]
     if probed:
         _draw_probe(axes, probed)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
@@ -63,7 +63,7 @@ def _draw_baselines(axes: "Axes", baselines: Baselines) -> None:
 
 def _draw_probe(axes: "Axes", rows: Sequence[Row]) -> None:
     right = axes.twinx()
-    scores = [row["probe_macro_f1"] for row in rows]
+    scores = [row["probe_average_precision"] for row in rows]
     right.plot([row["tokens"] / 1e6 for row in rows], scores, "o-", color=_GREEN, markersize=3, label="probe, right")
     right.set_ylabel("macro-F1 of the probe")
     right.set_ylim(0, 1)

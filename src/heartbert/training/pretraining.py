@@ -379,7 +379,7 @@ class Pretraining:
             "n_processes": self.processes.n,
             "device": _describe(self.processes.device),
         }
-        return row if score is None else {**row, "probe_macro_f1": round(score, 4)}
+        return row if score is None else {**row, "probe_average_precision": round(score, 4)}
 
     def _save(self, losses: list[torch.Tensor], pace: Pace) -> None:
         """Write checkpoint and plot, after every process has agreed that the loss is a number."""

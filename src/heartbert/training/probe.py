@@ -2,9 +2,10 @@
 
 The loss does not say what an encoder is worth, and the test records must not. So the beats of some DS1 records are
 classified from the principal components of their embeddings by logistic regression fitted on other DS1 records, and
-macro-F1 over N, S, V and F is logged. (Least squares on the embeddings themselves fits the persons, and ranks encoders
-otherwise than trained heads do.) Everything but the encoder is computed once, by `probe_building`, and kept in a file:
-the machine that trains needs no recording and no reader.
+the mean of the average precisions of S and V is logged: it needs no threshold, which minutes with many rare beats
+cannot teach for whole records. (Least squares on the embeddings themselves fits the persons, and ranks encoders otherwise than
+trained heads do.) Everything but the encoder is computed once, by `probe_building`, and kept in a file: the machine
+that trains needs no recording and no reader.
 
 The number is for choosing among checkpoints of one run and nothing else: beats are placed by the reference annotation,
 and the classifier is the smallest that ranks encoders.
@@ -30,7 +31,8 @@ from heartbert.tokens.rows import arrange
 from heartbert.training.corpus import Corpus
 
 PROBE_FILE = "probe.npz"
-_SCORED = (AamiClass.N, AamiClass.S, AamiClass.V, AamiClass.F)
+# Fusion beats are too few to be told from chance.
+_SCORED = (AamiClass.S, AamiClass.V)
 # Principal components of the embeddings that are read, and the RR features' scale beside them.
 _N_COMPONENTS, _RR_SCALE = 32, 3.0
 # Penalty on half the squared coefficients, against the sum of the beats' weighted losses.
@@ -144,7 +146,7 @@ def refuse_seen(data: ProbeData, corpus: Corpus) -> None:
 
 
 def score_probe(data: ProbeData, model: PreTrainedModel, token_lengths: npt.NDArray[np.int64], *, layer: int) -> float:
-    """Return macro-F1 over N, S, V and F of the validation records.
+    """Return the mean of the average precisions of S and of V among the beats of the validation records.
 
     Parameters
     ----------
@@ -165,18 +167,21 @@ def score_probe(data: ProbeData, model: PreTrainedModel, token_lengths: npt.NDAr
     scored = np.repeat(data.validation, np.diff(data.beats))
     components = _principal_components(np.concatenate(embeddings), fitted_on=~scored)
     features = torch.cat([components, _RR_SCALE * _standardised(data.rr, fitted_on=~scored)], dim=1)
-    found = _classify(features[~scored], data.labels[~scored], features[scored])
-    return macro_f1(data.labels[scored], found)
+    logits = _classify(features[~scored], data.labels[~scored], features[scored])
+    return float(np.mean([average_precision(data.labels[scored] == one, logits[:, one]) for one in _SCORED]))
 
 
-def macro_f1(reference: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> float:
-    """Return the mean F1 of N, S, V and F over beats that are all found; a class without beats counts as 0."""
-    scores = []
-    for beat_class in _SCORED:
-        hits = np.sum((reference == beat_class) & (found == beat_class))
-        n_beats = np.sum(reference == beat_class) + np.sum(found == beat_class)
-        scores.append(2 * hits / n_beats if n_beats else 0.0)
-    return float(np.mean(scores))
+def average_precision(relevant: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]) -> float:
+    """Return the share of relevant beats among all that score as high as one, averaged over them; 0 without any.
+
+    Parameters
+    ----------
+    relevant : ndarray of bool, shape (n_beats,)
+    scores : ndarray of float64, shape (n_beats,)
+    """
+    found = relevant[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(found) / np.arange(1, found.size + 1)
+    return float(precision[found].mean()) if found.any() else 0.0
 
 
 def _embed_beats(
@@ -217,8 +222,8 @@ def _principal_components(features: Floats, *, fitted_on: npt.NDArray[np.bool_])
     return standardised @ directions
 
 
-def _classify(features: torch.Tensor, labels: npt.NDArray[np.int64], wanted: torch.Tensor) -> npt.NDArray[np.int64]:
-    """Fit weighted logistic regression, and return the class of each wanted beat."""
+def _classify(features: torch.Tensor, labels: npt.NDArray[np.int64], wanted: torch.Tensor) -> npt.NDArray[np.float64]:
+    """Fit weighted logistic regression, and return the log-probabilities of each wanted beat, shape (n_wanted, 5)."""
     n_of_class = np.bincount(labels, minlength=len(AamiClass))
     # A handful of beats with all the weight would be learnt by heart.
     weights = torch.from_numpy((n_of_class.max() / np.maximum(n_of_class, 20)) ** _CLASS_BALANCE)
@@ -236,4 +241,4 @@ def _classify(features: torch.Tensor, labels: npt.NDArray[np.int64], wanted: tor
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
-        return np.asarray((wanted @ coefficients + offset).argmax(dim=1).numpy())
+        return np.asarray(torch.log_softmax(wanted @ coefficients + offset, dim=1).numpy())
