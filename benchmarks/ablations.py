@@ -50,6 +50,8 @@ COMMON: Tables = {
     "pretraining": {"rows_per_step": 4, "n_steps": 1200, "probe_every_minutes": 0.0, "steps_per_check": 200},
     "heartbeats": {"layer": 3},
 }
+# Minutes a record that the probe sees: those with most rare beats.
+PROBE_MINUTES = 10.0
 # Share of tokens that the language head is applied to.
 HIDDEN_SHARE = 0.35
 
@@ -141,21 +143,16 @@ def corpus_folder(work: Path, config: Config) -> Path:
     return work / f"corpus-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]}"
 
 
-def probe_file(corpus: Path) -> Path:
-    """Name the probe data in the tokens of a corpus."""
-    return corpus.with_name(f"{corpus.name}-probe.npz")
-
-
 def prepare(data: list[Path], mitdb: Path, work: Path, config: Config, *, n_workers: int) -> None:
     """Build the corpus and the probe of some settings, unless they are there."""
     folder = corpus_folder(work, config)
-    probe = probe_file(folder)
+    probe = work / f"{folder.name}.npz"
     if not folder.exists():
         names = {name: _names(RECIPE / f"{name}.txt") for name in ("excluded", "held-out")}
         plan = plan_corpus(data, excluded=names["excluded"], held_out=names["held-out"], strict=False)
         build_corpus(plan, folder, config, n_workers=n_workers)
     if not probe.exists():
-        build_probe(mitdb, folder).save(probe)
+        build_probe(mitdb, folder, minutes=PROBE_MINUTES).save(probe)
 
 
 def _names(path: Path) -> frozenset[str]:
@@ -193,7 +190,7 @@ def train_and_probe(work: Path, number: int, seed: int, *, rescore: bool) -> Pat
     if path.exists():
         trained = json.loads(path.read_text(encoding="utf-8"))
         result |= {"seconds": trained["seconds"], "commit": trained["commit"]}
-    probe = load_probe(probe_file(corpus), corpus)
+    probe = load_probe(work / f"{corpus.name}.npz", corpus)
     result["samples_per_token"] = float(tokenizer.token_lengths[probe.pieces].mean())
     result["average_precision"] = score_probe(probe, model, tokenizer.token_lengths, layer=config.heartbeats.layer)
     with replacing_file(path) as temporary:
@@ -291,7 +288,7 @@ def main() -> None:
     files = [result_file(arguments.work, number, seed) for number, seed in jobs]
     results = [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
     origin["commit"] = ", ".join(sorted({one["commit"] for one in results}))
-    stored = {**origin, "n_seeds": arguments.seeds, "common": COMMON}
+    stored = {**origin, "n_seeds": arguments.seeds, "common": COMMON, "minutes_per_record": PROBE_MINUTES}
     with replacing_file(arguments.output) as temporary:
         temporary.write_text(json.dumps({**stored, "rows": gather(results)}, indent=1) + "\n", encoding="utf-8")
     draw(gather(results), arguments.output.with_suffix(".svg"))

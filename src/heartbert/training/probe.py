@@ -2,13 +2,12 @@
 
 The loss does not say what an encoder is worth, and the test records must not. So the beats of some DS1 records are
 classified from the principal components of their embeddings by logistic regression fitted on other DS1 records, and
-the mean of the average precisions of S and V is logged: it needs no threshold, which minutes with many rare beats
-cannot teach for whole records. (Least squares on the embeddings themselves fits the persons, and ranks encoders
-otherwise than trained heads do.) Everything but the encoder is computed once, by `probe_building`, and kept in a file:
-the machine that trains needs no recording and no reader.
+the mean of the average precisions of S and V is logged, which needs no threshold. (Least squares on the embeddings
+themselves fits the persons, and ranks encoders otherwise than trained heads do.) Everything but the encoder is computed
+once, by `probe_building`, and kept in a file: the machine that trains needs no recording and no reader.
 
 The number is for choosing among checkpoints of one run and nothing else: beats are placed by the reference annotation,
-and the classifier is the smallest that ranks encoders.
+a few minutes a record are taken where rare beats are, and the classifier is the smallest that ranks encoders.
 """
 
 from dataclasses import dataclass, fields
@@ -46,7 +45,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ProbeData:
-    """Beats of some records, everything but their embeddings.
+    """Beats of a few minutes of some records, everything but their embeddings.
 
     Attributes
     ----------

@@ -1,8 +1,4 @@
-"""Annotated recordings -> probe data: tokens, parts of beats and labels.
-
-The scored records are read whole, because rare beats are few and scores of fewer move by chance; of those that the
-classifier is fitted on a few minutes do.
-"""
+"""Annotated recordings -> probe data: tokens, parts of beats and labels of a few minutes of each record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +69,7 @@ def build_probe(
     records : (training, validation), sequences of str
         Names of the records that the classifier is fitted and scored on.
     minutes : float
-        Taken of each training record: those in a row with most rare beats.
+        Taken of each record: those in a row with most rare beats.
     progress : callable
         Told the stage and the fraction done.
 
@@ -97,8 +93,7 @@ def build_probe(
     excerpts = []
     for number, one in enumerate(beats):
         progress("preparing the probe", number / len(beats))
-        taken = minutes if number < len(records[0]) else None
-        excerpts.append(_excerpt(one, rarity, (preprocessing, tokenizer), minutes=taken))
+        excerpts.append(_excerpt(one, rarity, (preprocessing, tokenizer), minutes=minutes))
     starts, stops = beat_intervals(np.concatenate([excerpt.r_peaks for excerpt in excerpts]))
     return ProbeData(
         records=np.array(names),
@@ -129,14 +124,12 @@ def _read_beats(folder: Path, name: str) -> _Beats:
 
 
 def _excerpt(
-    beats: _Beats, rarity: npt.NDArray[np.float64], parts: tuple[Preprocessing, Tokenizer], *, minutes: float | None
+    beats: _Beats, rarity: npt.NDArray[np.float64], parts: tuple[Preprocessing, Tokenizer], *, minutes: float
 ) -> _Excerpt:
-    """Choose a record's minutes, or all up to the window of its last beat, and tokenize them."""
+    """Choose a record's minutes and tokenize them."""
     preprocessing, tokenizer = parts
     window = preprocessing.window_samples
-    n_samples = (int(beats.samples[-1]) // window + 1) * window
-    if minutes is not None:
-        n_samples = max(1, round(minutes * 60 * TARGET_FS / window)) * window
+    n_samples = max(1, round(minutes * 60 * TARGET_FS / window)) * window
     first = _choose_start(beats.samples, rarity[beats.classes], n_samples) // window * window
     levels, unscorable = _levels(read_record(beats.path).lead(), preprocessing, first, first + n_samples)
     pieces, counts = tokenizer.pieces_of_levels(levels, window)
