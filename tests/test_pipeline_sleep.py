@@ -177,7 +177,7 @@ def test_analysis_gets_the_stages_of_its_own_lead(
     assert staged.sleep is not None
     expected = hb.stage_sleep(nap).probabilities["stages5"]
     np.testing.assert_array_equal(staged.sleep.predictions.probabilities["stages5"], expected)
-    assert staged.sleep.min_confidence == 0.4
+    assert staged.sleep.predictions.min_confidence == 0.4
     assert staged.sleep.origin.who == "men examined for sleep apnoea"
     assert staged.seconds_by_stage["sleep"] > 0
     assert told == ["finding beats", "staging sleep"]

@@ -40,14 +40,12 @@ class StagedSleep:
     Attributes
     ----------
     predictions : SleepPredictions
-    min_confidence : float
-        Epochs whose most probable stage is less probable are left open.
+        Epochs below its `min_confidence` are left open.
     origin : SleepOrigin
         From the bundle's manifest.
     """
 
     predictions: SleepPredictions
-    min_confidence: float
     origin: SleepOrigin
 
 

@@ -290,16 +290,19 @@ class HeartBert:
         BundleError, ConfigError, SignalTooShortError, SignalValueError
             As `stage_sleep`.
         """
-        check_confidence(min_confidence)
         origin, clock = self.bundle.sleep_origin, _Clock()
         given = analysis.beats.samples if analysis.beats_given else None
         with clock.stage("sleep"):
             predictions = self.stage_sleep(
-                analysis.record, lead=analysis.channel.name, r_peaks=given, progress=progress
+                analysis.record,
+                lead=analysis.channel.name,
+                r_peaks=given,
+                min_confidence=min_confidence,
+                progress=progress,
             )
         return replace(
             analysis,
-            sleep=StagedSleep(predictions, min_confidence, origin),
+            sleep=StagedSleep(predictions, origin),
             seconds_by_stage=analysis.seconds_by_stage | clock.seconds,
         )
 

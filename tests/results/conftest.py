@@ -111,4 +111,4 @@ def staged() -> StagedSleep:
     scores = {of: {name: Interval(0.5, 0.4, 0.6) for name in SCORES} for of in STAGE_SETS}
     agreement = SleepAgreement("slpdb", 16, 10181, "small 1", scores)
     origin = SleepOrigin("slpdb", 16, "men examined for sleep apnoea", agreement)
-    return StagedSleep(SleepPredictions(datetime(1994, 5, 27, 23, 7), probabilities), 0.5, origin)
+    return StagedSleep(SleepPredictions(datetime(1994, 5, 27, 23, 7), probabilities, 0.5), origin)

@@ -256,7 +256,7 @@ def _sleep_section(analysis: Analysis, summary: Summary) -> str:
     if analysis.sleep is None or summary.sleep is None:
         return ""
     figure = plots.new_figure(5.0)
-    limit = analysis.sleep.min_confidence
+    limit = analysis.sleep.predictions.min_confidence
     draw_hypnogram(figure, analysis.sleep.predictions, least_probability=limit)
     template = Template(files("heartbert.results").joinpath("sleep.html").read_text("utf-8"))
     return template.substitute(

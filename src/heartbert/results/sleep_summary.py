@@ -67,11 +67,11 @@ class SleepSummary:
 def summarise_sleep(sleep: StagedSleep) -> SleepSummary:
     """Compute every number of a staged night that a report, its JSON form and the command line show."""
     predictions = sleep.predictions
-    left_open = predictions.hypnogram(least_probability=sleep.min_confidence) < 0
+    left_open = predictions.hypnogram(least_probability=predictions.min_confidence) < 0
     confidences = predictions.probabilities["stages5"].max(axis=1)
     return SleepSummary(
         n_epochs=predictions.n_epochs,
-        min_confidence=float(sleep.min_confidence),
+        min_confidence=float(predictions.min_confidence),
         n_left_open=int(np.count_nonzero(left_open)),
         mean_confidence=float(confidences.mean(dtype=np.float64)),
         statistics=sleep_statistics(predictions.hypnogram()),

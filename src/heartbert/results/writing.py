@@ -58,5 +58,5 @@ def _write_sleep(analysis: Analysis, folder: Path) -> list[Path]:
         return []
     staged = analysis.sleep
     return write_sleep_results(
-        staged.predictions, folder, "beats", fs=analysis.channel.fs, least_probability=staged.min_confidence
+        staged.predictions, folder, "beats", fs=analysis.channel.fs, least_probability=staged.predictions.min_confidence
     )
