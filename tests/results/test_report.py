@@ -206,7 +206,9 @@ def test_report_shows_the_hypnogram_its_numbers_and_what_they_are_worth(analysis
 
 def test_report_without_limit_speaks_of_no_open_epochs(analysis, staged, page_of):
     """There are none then; and without sleep there is no section at all."""
-    page = page_of(replace(analysis, sleep=replace(staged, min_confidence=0.0)))
+    page = page_of(
+        replace(analysis, sleep=replace(staged, predictions=replace(staged.predictions, min_confidence=0.0)))
+    )
 
     assert "Grey: no stage" not in page
     assert "open because" not in page
