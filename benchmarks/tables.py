@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
+from sleep_tables import sleep_splits_table, sleep_table
 
 from heartbert.protocols.beat_reports import rows_of
 
@@ -320,6 +321,12 @@ def _interval(score: dict[str, float]) -> str:
     return f"{score['mean']:.3f} ({score['low']:.3f}-{score['high']:.3f})"
 
 
+def sleep_result_table(write: Callable[[dict[str, Any], Callable[[dict[str, float]], str], str], str]) -> str:
+    """Return a table of the sleep protocols."""
+    result = read_result("sleep-slpdb.json")
+    return write(result, _interval, _origin(result))
+
+
 def claim_table(write: Callable[[dict[str, Any], str], str], name: str, task: str) -> str:
     """Return the table of one task in a result file that holds several."""
     result = read_result(name)[task]
@@ -342,6 +349,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "scalings": scalings_table,
     "vocabularies": vocabularies_table,
     "diagnosis": diagnosis_table,
+    "sleep": partial(sleep_result_table, sleep_table),
+    "sleep_splits": partial(sleep_result_table, sleep_splits_table),
     "codec_downstream": codec_downstream_table,
     "speed": speed_table,
     "encoding": encoding_table,

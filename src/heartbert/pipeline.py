@@ -1,9 +1,9 @@
 """The whole path: record -> signal -> levels -> text -> tokens -> embeddings -> predictions. Read this file first."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -118,14 +118,18 @@ class HeartBert:
         leads: Leads = "one",
         r_peaks: npt.NDArray[np.int64] | None = None,
         min_confidence: float = 0.0,
+        progress: Progress = no_progress,
     ) -> BeatPredictions:
         """Give each heartbeat its AAMI class with a probability; the options are those of `analyze`.
+
+        Faster than `analyze`, which embeds windows too: nothing is computed above the layer that the head reads.
 
         Raises
         ------
         BundleError, ConfigError, LeadNotFoundError, SignalTooShortError, SignalValueError
         """
-        return self.analyze(record, lead=lead, leads=leads, r_peaks=r_peaks, min_confidence=min_confidence).beats
+        wishes = _Wishes(lead, leads, r_peaks, min_confidence)
+        return self._classify(record, wishes, _Clock(), progress, see=None).beats
 
     def analyze(
         self,
@@ -168,23 +172,54 @@ class HeartBert:
             If `min_confidence` is no probability, or `r_peaks` cannot be beats of the lead.
         LeadNotFoundError, SignalTooShortError, SignalValueError
         """
-        check_confidence(min_confidence)
-        if leads not in get_args(Leads):
-            raise ConfigError(f"leads is '{leads}'; choose one of {', '.join(get_args(Leads))}.")
-        head, channel, clock = self._heartbeat_head(), record.lead(lead), _Clock()
+        clock, rows = _Clock(), list[Embeddings]()
+        wishes = _Wishes(lead, leads, r_peaks, min_confidence)
+        found = self._classify(record, wishes, clock, progress, see=lambda block: rows.append(_window_rows(block)))
+        return Analysis(
+            record=record,
+            channel=found.channel,
+            beats=found.beats,
+            windows=_join(rows),
+            unscorable=found.survey.unscorable,
+            scale_low=found.scaling.low,
+            scale_high=found.scaling.high,
+            n_clipped_samples=found.n_clipped,
+            n_samples_360hz=found.survey.n_samples,
+            seconds_by_stage=clock.seconds,
+            bundle_name=self.bundle.name,
+            heartbeat_scores=self.bundle.manifest["heartbeat_scores"],
+            calibration=self.bundle.calibration,
+            leads=found.leads,
+            beats_given=r_peaks is not None,
+        )
+
+    def _classify(
+        self,
+        record: Record,
+        wishes: "_Wishes",
+        clock: "_Clock",
+        progress: Progress,
+        *,
+        see: Callable[[EmbeddedBlock], None] | None,
+    ) -> "_Classified":
+        """Classify beats; `see` is shown every block of the lead, and the last layer is computed only for it."""
+        check_confidence(wishes.min_confidence)
+        if wishes.leads not in get_args(Leads):
+            raise ConfigError(f"leads is '{wishes.leads}'; choose one of {', '.join(get_args(Leads))}.")
+        head, channel, r_peaks = self._heartbeat_head(), record.lead(wishes.lead), wishes.r_peaks
         given = None if r_peaks is None else r_peaks_at_360hz(r_peaks, channel, whose="the given beats")
         with clock.stage("signal"):
             progress("finding beats", 0.0)
             survey, scaling = self._survey(record, channel)
         beats = survey.r_peaks if given is None else given
-        others = record.other_ecg_leads(channel.name) if leads == "all" else ()
+        others = record.other_ecg_leads(channel.name) if wishes.leads == "all" else ()
         reader = self._reader(head, beats, survey.n_samples)
-        rows: list[Embeddings] = []
         n_clipped = 0
-        for block in self._embed_blocks(channel, scaling, clock):
+        for block in self._embed_blocks(channel, scaling, clock, last=see is not None):
             progress("embedding", float(block.window_stops[-1]) / survey.n_samples / (1 + len(others)))
-            with clock.stage("embeddings"):
-                rows.append(_window_rows(block))
+            if see is not None:
+                with clock.stage("embeddings"):
+                    see(block)
             with clock.stage("heartbeats"):
                 reader.add(block)
             n_clipped += block.n_clipped
@@ -199,23 +234,9 @@ class HeartBert:
                 self._add_lead(fusion, record, other, beats, clock)
             probabilities = fusion.probabilities
         samples = _samples_of(beats, channel) if r_peaks is None else np.asarray(r_peaks, dtype=np.int64)
-        return Analysis(
-            record=record,
-            channel=channel,
-            beats=BeatPredictions(samples, channel.fs, probabilities, min_confidence),
-            windows=_join(rows),
-            unscorable=survey.unscorable,
-            scale_low=scaling.low,
-            scale_high=scaling.high,
-            n_clipped_samples=n_clipped,
-            n_samples_360hz=survey.n_samples,
-            seconds_by_stage=clock.seconds,
-            bundle_name=self.bundle.name,
-            heartbeat_scores=self.bundle.manifest["heartbeat_scores"],
-            calibration=self.bundle.calibration,
-            leads=(channel.name, *(other.name for other in others)),
-            beats_given=r_peaks is not None,
-        )
+        predictions = BeatPredictions(samples, channel.fs, probabilities, wishes.min_confidence)
+        leads = (channel.name, *(other.name for other in others))
+        return _Classified(channel, predictions, survey, scaling, n_clipped, leads)
 
     def stage_sleep(
         self,
@@ -360,7 +381,7 @@ class HeartBert:
         if not quality.any():
             return
         reader = self._reader(self._heartbeat_head(), beats, survey.n_samples)
-        for block in self._embed_blocks(channel, scaling, clock):
+        for block in self._embed_blocks(channel, scaling, clock, last=False):
             with clock.stage("heartbeats"):
                 reader.add(block)
         with clock.stage("heartbeats"):
@@ -391,7 +412,7 @@ class HeartBert:
         embeddings : ndarray of float16, shape (n_beats, n_parts * hidden_size)
         """
         beats = BeatPooler(r_peaks)
-        pooled = [beats.add(block) for block in self._embed_blocks(channel, scaling, layer=layer)]
+        pooled = [beats.add(block) for block in self._embed_blocks(channel, scaling, layer=layer, last=False)]
         return np.concatenate([*pooled, beats.finish()])
 
     def _heartbeat_head(self) -> Head:
@@ -426,9 +447,18 @@ class HeartBert:
         return survey, preprocessing.scaling_rule.fit(survey.ranges)
 
     def _embed_blocks(
-        self, channel: Channel, scaling: Scaling, clock: "_Clock | None" = None, *, layer: int | None = None
+        self,
+        channel: Channel,
+        scaling: Scaling,
+        clock: "_Clock | None" = None,
+        *,
+        layer: int | None = None,
+        last: bool = True,
     ) -> Iterator[EmbeddedBlock]:
-        """Pass over the lead again: levels, tokens and embeddings, about five minutes at a time."""
+        """Pass over the lead again: levels, tokens and embeddings, about five minutes at a time.
+
+        Only the tokens' embeddings by `layer` are computed where those by the `last` one are not wanted.
+        """
         clock = clock or _Clock()
         bundle, window_samples = self.bundle, self.bundle.preprocessing.window_samples
         blocks = bundle.preprocessing.stream(channel)
@@ -449,7 +479,7 @@ class HeartBert:
                 tokens = bundle.tokenizer.encode_levels(inner, window_samples, max_tokens=bundle.max_tokens)
                 tokens, usable = hide_unscorable(tokens, starts, block.inner_codes != 0)
             with clock.stage("embeddings"):
-                embedded = embed(bundle.model.base_model, tokens, layer=layer)
+                embedded = embed(bundle.model.base_model, tokens, layer=layer, last=last)
             yield EmbeddedBlock(
                 window_starts=starts + block.start,
                 window_stops=stops + block.start,
@@ -459,6 +489,28 @@ class HeartBert:
                 lead=lead,
                 context_samples=context,
             )
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """How beats are to be classified: the options of `HeartBert.analyze`."""
+
+    lead: str | None
+    leads: Leads
+    r_peaks: npt.NDArray[np.int64] | None
+    min_confidence: float
+
+
+@dataclass(frozen=True)
+class _Classified:
+    """The beats of a lead, and what was learnt of it on the way."""
+
+    channel: Channel
+    beats: BeatPredictions
+    survey: Survey
+    scaling: Scaling
+    n_clipped: int
+    leads: tuple[str, ...]
 
 
 class _Clock:

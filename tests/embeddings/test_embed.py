@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,23 @@ def test_embed_returns_tokens_in_the_order_of_the_texts() -> None:
         assert embeddings.starts[rows][0] == 0
         assert embeddings.stops[rows][-1] == len(text)
         np.testing.assert_array_equal(embeddings.starts[rows][1:], embeddings.stops[rows][:-1])
+
+
+@pytest.mark.parametrize("family", ["modernbert", "roberta"])
+def test_embed_without_the_last_layer_gives_the_same_of_the_others(family: str) -> None:
+    """Layers that nobody asked for are left out, and that shows in nothing else; the encoder stays as it is."""
+    config = replace(read_config("tiny").encoder, family=family)
+    encoder = build_encoder(config, 60, seed=0).base_model.eval()
+    whole = [embed(encoder, tokens_of(TEXTS), layer=layer) for layer in range(config.n_layers + 1)]
+
+    for layer, expected in enumerate(whole):
+        lower = embed(encoder, tokens_of(TEXTS), layer=layer, last=False)
+        np.testing.assert_array_equal(lower.inner, expected.inner)
+        np.testing.assert_array_equal(lower.window, expected.window)
+        assert lower.last.shape == (0, config.hidden_size)
+    for lower, upper in itertools.pairwise(whole):
+        assert not np.array_equal(lower.inner, upper.inner)
+    np.testing.assert_array_equal(embed(encoder, tokens_of(TEXTS), layer=0).last, whole[0].last)
 
 
 def test_embed_is_not_influenced_by_masked_tokens() -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
-from heartbert.embeddings.encoder import max_tokens_of
+from heartbert.embeddings.encoder import lower_encoder, max_tokens_of
 from heartbert.tokens import PAD_ID, Tokens
 
 # Tokens of a batch, padding included: enough to fill two cores, little enough to stay in cache.
@@ -31,7 +31,7 @@ class TokenEmbeddings:
     inner : ndarray of float32, shape (n_tokens, hidden_size)
         Output of the layer that beats are pooled from.
     last : ndarray of float32, shape (n_tokens, hidden_size)
-        Output of the last layer, normalised as the model does it.
+        Output of the last layer, normalised as the model does it; of no token where it was not asked for.
     """
 
     window: npt.NDArray[np.int64]
@@ -49,7 +49,7 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 @torch.inference_mode()
-def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int) -> TokenEmbeddings:
+def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int, last: bool = True) -> TokenEmbeddings:
     """Apply the encoder to rows of tokens.
 
     Rows of similar length share a batch, so little is computed on padding; the attention mask keeps the rest
@@ -62,6 +62,8 @@ def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int) -> TokenEmbed
     tokens : Tokens
     layer : int
         Layer of `TokenEmbeddings.inner`; 0 is the input embedding.
+    last : bool, default True
+        Whether the last layer is wanted too; without it nothing above `layer` is computed.
 
     Returns
     -------
@@ -71,8 +73,10 @@ def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int) -> TokenEmbed
     n_rows, width = tokens.token_ids.shape
     lengths = (tokens.token_ids != PAD_ID).sum(axis=1)  # unscorable tokens are masked, not left out
     hidden_size = int(encoder.config.hidden_size)
+    goes_up = last or layer == int(encoder.config.num_hidden_layers)
+    applied = encoder if goes_up else lower_encoder(encoder, layer)
     inner = np.zeros((n_rows, width, hidden_size), dtype=np.float32)
-    last = np.zeros_like(inner)
+    upper = np.zeros((n_rows, width if last else 0, hidden_size), dtype=np.float32)
     for rows in _batches(lengths):
         longest = int(lengths[rows].max())
         filled = min(-(-longest // _LENGTHS_APART) * _LENGTHS_APART, max_tokens_of(encoder))
@@ -80,16 +84,21 @@ def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int) -> TokenEmbed
         token_ids = np.pad(tokens.token_ids[rows, :longest], missing, constant_values=PAD_ID)
         attention_mask = np.pad(tokens.attention_mask[rows, :longest], missing)
         with autocast(encoder.device):
-            output = encoder(
+            output = applied(
                 input_ids=torch.from_numpy(token_ids).to(encoder.device),
                 attention_mask=torch.from_numpy(attention_mask).to(encoder.device),
-                output_hidden_states=True,
+                output_hidden_states=goes_up,
             )
-        inner[rows, :longest] = output.hidden_states[layer][:, :longest].float().cpu().numpy()
-        last[rows, :longest] = output.last_hidden_state[:, :longest].float().cpu().numpy()
+        states = output.hidden_states[layer] if goes_up else output.last_hidden_state
+        inner[rows, :longest] = states[:, :longest].float().cpu().numpy()
+        if last:
+            upper[rows, :longest] = output.last_hidden_state[:, :longest].float().cpu().numpy()
     pieces = tokens.offsets[..., 1] > tokens.offsets[..., 0]  # special tokens and padding cover nothing
     window = np.broadcast_to(tokens.rows_of[:, None], pieces.shape)[pieces]
-    return TokenEmbeddings(window, tokens.offsets[pieces, 0], tokens.offsets[pieces, 1], inner[pieces], last[pieces])
+    starts, stops = tokens.offsets[pieces, 0], tokens.offsets[pieces, 1]
+    return TokenEmbeddings(
+        window, starts, stops, inner[pieces], upper[pieces] if last else upper.reshape(0, hidden_size)
+    )
 
 
 def _batches(lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -1,11 +1,13 @@
 """Stage 6 of 7: tokens -> embeddings. Construction and loading of the encoder."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForMaskedLM, ModernBertConfig, PreTrainedModel, RobertaConfig
 from transformers.utils import logging as transformers_logging
 
@@ -86,6 +88,39 @@ def max_tokens_of(model: PreTrainedModel) -> int:
     """Return the positions of a model, ``<s>`` and ``</s>`` included."""
     n_positions = int(model.config.max_position_embeddings)
     return n_positions - PAD_ID - 1 if model.config.model_type == "roberta" else n_positions
+
+
+def encoder_layers(encoder: PreTrainedModel) -> nn.ModuleList:
+    """Return the layers of a base model, the one next to the tokens first."""
+    layers: nn.ModuleList = encoder.layers if hasattr(encoder, "layers") else encoder.encoder.layer
+    return layers
+
+
+def lower_encoder(encoder: PreTrainedModel, n_layers: int) -> PreTrainedModel:
+    """Return the lower part of a base model; its ``last_hidden_state`` is the output of the last layer it has.
+
+    Parameters
+    ----------
+    encoder : PreTrainedModel
+        Stays as it is; the weights are shared.
+    n_layers : int
+        Fewer than it has; 0 for the input embedding alone.
+    """
+    lower: PreTrainedModel = _shallow(encoder)
+    if hasattr(encoder, "layers"):
+        lower.layers = encoder.layers[:n_layers]
+        lower.final_norm = nn.Identity()
+    else:
+        lower.encoder = _shallow(encoder.encoder)
+        lower.encoder.layer = encoder.encoder.layer[:n_layers]
+    return lower
+
+
+def _shallow(module: Any) -> Any:
+    """Copy a module so that its parts can be exchanged; they are the same objects."""
+    copied = copy.copy(module)
+    copied._modules = dict(module._modules)
+    return copied
 
 
 def load_encoder(folder: Path) -> PreTrainedModel:

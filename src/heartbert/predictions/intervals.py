@@ -50,7 +50,7 @@ def embed_intervals(
     for first in range(0, windows.size, _WINDOWS_AT_A_TIME):
         taken = windows[first : first + _WINDOWS_AT_A_TIME]
         tokens, usable = window_rows(lead, reader, taken, window_samples=window_samples)
-        embedded = embed(reader.encoder, tokens, layer=layer)
+        embedded = embed(reader.encoder, tokens, layer=layer, last=False)
         _add(pooler, embedded, usable, taken * window_samples)
         is_last = first + _WINDOWS_AT_A_TIME >= windows.size
         complete = (

@@ -105,7 +105,8 @@ class LeadPooler:
         covering = tokens.offsets[..., 1] > tokens.offsets[..., 0]  # in the order of token_ids
         shown = tokens.attention_mask.copy()
         shown[covering] = usable
-        embedded = embed(self.reader.encoder, replace(tokens, attention_mask=shown), layer=self.layer or 0)
+        tokens = replace(tokens, attention_mask=shown)
+        embedded = embed(self.reader.encoder, tokens, layer=self.layer or 0, last=self.layer is None)
         leads = np.repeat([one.lead for one in waiting], [one.counts.size for one in waiting])[embedded.window]
         states = embedded.last if self.layer is None else embedded.inner
         sums.add(leads[usable], states[usable])

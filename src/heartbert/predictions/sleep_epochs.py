@@ -186,7 +186,7 @@ class EpochEncoder:
     def _pool(self, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return mean and standard deviation over the samples of one epoch."""
         tokens = self.tokenizer.encode_levels(levels, self.preprocessing.window_samples, max_tokens=self.max_tokens)
-        embedded = embed(self.encoder, tokens, layer=self.layer)
+        embedded = embed(self.encoder, tokens, layer=self.layer, last=False)
         weights = (embedded.stops - embedded.starts).astype(np.float64)
         mean = np.average(embedded.inner, axis=0, weights=weights)
         spread = np.sqrt(np.average((embedded.inner - mean) ** 2, axis=0, weights=weights))

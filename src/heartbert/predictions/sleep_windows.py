@@ -46,7 +46,8 @@ def embed_windows(encoder: EpochEncoder, epochs: npt.NDArray[np.generic]) -> Ite
     """
     for levels in encoder.levels(epochs):
         tokens = encoder.tokenizer.encode_levels(levels, WINDOW_SAMPLES, max_tokens=encoder.max_tokens)
-        yield _cut(embed(encoder.encoder, tokens, layer=encoder.layer), -(-levels.size // WINDOW_SAMPLES))
+        embedded = embed(encoder.encoder, tokens, layer=encoder.layer, last=False)
+        yield _cut(embedded, -(-levels.size // WINDOW_SAMPLES))
 
 
 def _cut(embedded: TokenEmbeddings, n_windows: int) -> EpochTokens:

@@ -126,7 +126,7 @@ class BundleEncoder:
             )
             windows = np.arange(0, levels.size, preprocessing.window_samples)
             tokens, usable = hide_unscorable(tokens, windows, block.inner_codes != 0)
-            embedded = embed(self.bundle.model.base_model, tokens, layer=self.layer)
+            embedded = embed(self.bundle.model.base_model, tokens, layer=self.layer, last=False)
             kept = usable[tokens.offsets[..., 1] > tokens.offsets[..., 0]]
             first = windows[embedded.window[kept]] + block.start
             starts.append(embedded.starts[kept] + first)

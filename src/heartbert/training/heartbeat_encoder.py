@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from heartbert.embeddings.encoder import encoder_layers
 from heartbert.errors import ConfigError
 
 # Low-rank additions count with alpha / rank (Hu et al., ICLR 2022).
@@ -109,7 +110,7 @@ def train_layers(model: PreTrainedModel, layers: range, *, embeddings: bool) -> 
     if embeddings:
         model.base_model.embeddings.requires_grad_(requires_grad=True)
     for number in layers:
-        _layers(model)[number].requires_grad_(requires_grad=True)
+        encoder_layers(model.base_model)[number].requires_grad_(requires_grad=True)
 
 
 def add_lora(model: PreTrainedModel, *, n_layers: int, rank: int) -> Any:
@@ -135,7 +136,12 @@ def add_lora(model: PreTrainedModel, *, n_layers: int, rank: int) -> Any:
             "LoRA needs the library 'peft', which is not installed. Install it: pip install 'heartbert[lora]'"
         ) from error
     model.requires_grad_(requires_grad=False)
-    read = {id(part) for layer in _layers(model)[:n_layers] for part in layer.modules() if isinstance(part, nn.Linear)}
+    read = {
+        id(part)
+        for layer in encoder_layers(model.base_model)[:n_layers]
+        for part in layer.modules()
+        if isinstance(part, nn.Linear)
+    }
     targets = [name for name, part in model.base_model.named_modules() if id(part) in read and ".att" in name]
     settings = LoraConfig(r=rank, lora_alpha=_LORA_ALPHA_PER_RANK * rank, target_modules=targets)
     with warnings.catch_warnings():
@@ -197,9 +203,3 @@ def shuffled(n: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDArra
     order = rng.permutation(n)
     for start in range(0, n, size):
         yield order[start : start + size]
-
-
-def _layers(model: PreTrainedModel) -> nn.ModuleList:
-    encoder = model.base_model
-    layers: nn.ModuleList = encoder.layers if hasattr(encoder, "layers") else encoder.encoder.layer
-    return layers

@@ -193,7 +193,7 @@ def _embed_beats(
     usable = data.usable[first : first + counts.sum()]
     tokens = arrange(pieces, counts, token_lengths, max_tokens=max_tokens_of(model))
     tokens.attention_mask[tokens.offsets[..., 1] > tokens.offsets[..., 0]] = usable
-    embedded = embed(model.base_model, tokens, layer=layer)
+    embedded = embed(model.base_model, tokens, layer=layer, last=False)
     stops = np.cumsum(token_lengths[pieces])
     starts = stops - token_lengths[pieces]
     pooler = IntervalPooler(0)
