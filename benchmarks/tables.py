@@ -13,10 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from beat_tables import (
+    ds1_ds2_confusion_table,
+    ds1_ds2_goals_table,
+    ds1_ds2_records_table,
+    ds1_ds2_table,
+    heartbeats_speed_table,
+)
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
 from sleep_tables import sleep_splits_table, sleep_table
-
-from heartbert.protocols.beat_reports import rows_of
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -33,34 +38,6 @@ def heartbeats_table() -> str:
     """Return the scores on the validation records, one row a method."""
     columns = {"macro_f1": "macro-F1", "f1_S": "F1 S", "f1_V": "F1 V", "f1_F": "F1 F", "accuracy": "accuracy"}
     return _scores_table(read_result("heartbeats-validation.json"), "", columns)
-
-
-def ds1_ds2_table(placement: str) -> str:
-    """Return the scores of one placement of beats, one row a method, with intervals over recordings."""
-    result = read_result("heartbeats-ds1-ds2.json")
-    block = result.get(placement, result)
-    lines = ["|  | macro-F1 | F1 S | F1 V | F1 F | accuracy | EC57: S | V |", "|---|" + "---|" * 7]
-    for row, scores in rows_of(block).items():
-        f1 = [_interval(scores["f1"][one]) for one in "SVF"]
-        # F1 of ectopic beats after EC57: gross, without the learning period.
-        gross = scores["ec57"]["gross"]
-        standard = [_se_ppv(gross, of) for of in ("SVEB", "VEB")]
-        cells = (_interval(scores["macro_f1"]), *f1, _interval(scores["accuracy"]), *standard)
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    difference = block["difference"]
-    whose = "our detector" if placement == "detected" else "the reference annotation"
-    lines += [
-        "",
-        f"Macro-F1 of heartbert less that of the best baseline ({block['best_baseline']}): {_interval(difference)}. "
-        f"Beats placed by {whose}, one lead; mean of {result['heads']['n_seeds']} seeds, 95 % intervals by "
-        f"bootstrap over recordings. {_origin(result)}",
-    ]
-    return "\n".join(lines)
-
-
-def _se_ppv(gross: dict[str, float | None], of: str) -> str:
-    se, ppv = gross[f"{of} Se"], gross[f"{of} +P"]
-    return "-" if se is None or ppv is None else f"{se:.2f}/{ppv:.2f}"
 
 
 def diagnosis_table() -> str:
@@ -321,10 +298,16 @@ def _interval(score: dict[str, float]) -> str:
     return f"{score['mean']:.3f} ({score['low']:.3f}-{score['high']:.3f})"
 
 
-def sleep_result_table(write: Callable[[dict[str, Any], Callable[[dict[str, float]], str], str], str]) -> str:
-    """Return a table of the sleep protocols."""
-    result = read_result("sleep-slpdb.json")
-    return write(result, _interval, _origin(result))
+def with_intervals(write: Callable[..., str], name: str, *arguments: Any) -> str:
+    """Return a table of a result whose scores have intervals."""
+    result = read_result(name)
+    return write(result, *arguments, _interval, _origin(result))
+
+
+def plain(write: Callable[[dict[str, Any], str], str], name: str) -> str:
+    """Return a table of a result."""
+    result = read_result(name)
+    return write(result, _origin(result))
 
 
 def claim_table(write: Callable[[dict[str, Any], str], str], name: str, task: str) -> str:
@@ -335,8 +318,12 @@ def claim_table(write: Callable[[dict[str, Any], str], str], name: str, task: st
 
 TABLES: dict[str, Callable[[], str]] = {
     "heartbeats": heartbeats_table,
-    "ds1_ds2_reference": partial(ds1_ds2_table, "reference"),
-    "ds1_ds2_detected": partial(ds1_ds2_table, "detected"),
+    "ds1_ds2_reference": partial(with_intervals, ds1_ds2_table, "heartbeats-ds1-ds2.json", "reference"),
+    "ds1_ds2_detected": partial(with_intervals, ds1_ds2_table, "heartbeats-ds1-ds2.json", "detected"),
+    "ds1_ds2_goals": partial(with_intervals, ds1_ds2_goals_table, "heartbeats-ds1-ds2.json"),
+    "ds1_ds2_confusion": partial(plain, ds1_ds2_confusion_table, "heartbeats-ds1-ds2.json"),
+    "ds1_ds2_records": partial(plain, ds1_ds2_records_table, "heartbeats-ds1-ds2.json"),
+    "heartbeats_speed": partial(plain, heartbeats_speed_table, "heartbeats-speed.json"),
     "analyze": analyze_table,
     "stages": stages_table,
     "head_choices": head_choices_table,
@@ -349,8 +336,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "scalings": scalings_table,
     "vocabularies": vocabularies_table,
     "diagnosis": diagnosis_table,
-    "sleep": partial(sleep_result_table, sleep_table),
-    "sleep_splits": partial(sleep_result_table, sleep_splits_table),
+    "sleep": partial(with_intervals, sleep_table, "sleep-slpdb.json"),
+    "sleep_splits": partial(with_intervals, sleep_splits_table, "sleep-slpdb.json"),
     "codec_downstream": codec_downstream_table,
     "speed": speed_table,
     "encoding": encoding_table,
