@@ -19,6 +19,7 @@ from heartbert.databases.slpdb import (
     scored_records,
 )
 from heartbert.errors import RecordFormatError
+from heartbert.files import replacing_file
 from heartbert.predictions.sleep_epochs import EpochEncoder, cut_epochs
 from heartbert.predictions.sleep_night import describe_night
 from heartbert.progress import Progress, no_progress
@@ -153,8 +154,8 @@ def _embed(
         return stored
     embeddings = encoder.encode(epochs)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, embeddings)
+        with replacing_file(path) as temporary:
+            np.save(temporary, embeddings)
     return embeddings
 
 
