@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,34 @@ def test_embed_without_the_last_layer_gives_the_same_of_the_others(family: str) 
     for lower, upper in itertools.pairwise(whole):
         assert not np.array_equal(lower.inner, upper.inner)
     np.testing.assert_array_equal(embed(encoder, tokens_of(TEXTS), layer=0).last, whole[0].last)
+
+
+@pytest.mark.parametrize("family", ["modernbert", "roberta"])
+def test_embed_computes_what_the_model_does(family: str) -> None:
+    """Near attention, bfloat16 and batches are for speed; long rows, masked tokens and padding agree."""
+    config = replace(read_config("tiny").encoder, family=family, n_layers=3, max_tokens=400)
+    encoder = build_encoder(config, 60, seed=0).base_model.eval()
+    rng = np.random.default_rng(0)
+    tokens = TOKENIZER.encode(
+        ["".join(ALPHABET[level] for level in rng.integers(0, 32, length)) for length in (700, 90, 640)], max_tokens=400
+    )
+    mask = tokens.attention_mask.copy()
+    mask[0, 30:200] = False
+    embeddings = embed(encoder, replace(tokens, attention_mask=mask), layer=2)
+
+    with torch.inference_mode():
+        found = encoder(
+            input_ids=torch.from_numpy(tokens.token_ids),
+            attention_mask=torch.from_numpy(mask),
+            output_hidden_states=True,
+        )
+    pieces = tokens.offsets[..., 1] > tokens.offsets[..., 0]
+    assert pieces.sum(axis=1).max() > 300
+    for ours, theirs in ((embeddings.inner, found.hidden_states[2]), (embeddings.last, found.last_hidden_state)):
+        expected = theirs.numpy()[pieces]
+        apart = np.abs(ours - expected)[mask[pieces]] / expected.std()
+        assert apart.mean() < 0.01
+        assert apart.max() < 0.1
 
 
 def test_embed_is_not_influenced_by_masked_tokens() -> None:

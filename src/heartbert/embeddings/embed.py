@@ -1,7 +1,6 @@
 """Stage 6 of 7: tokens -> embeddings. The encoder applied to rows of tokens, and mask-aware pooling."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,11 +8,11 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
-from heartbert.embeddings.encoder import lower_encoder, max_tokens_of
+from heartbert.embeddings.encoder import fast_copy, max_tokens_of
 from heartbert.tokens import PAD_ID, Tokens
 
 # Tokens of a batch, padding included: enough to fill two cores, little enough to stay in cache.
-_TOKENS_PER_BATCH = 6144
+_TOKENS_PER_BATCH = 3072
 # Rows are filled up to a multiple of this: oneDNN keeps compiled code for every size that it has met.
 _LENGTHS_APART = 64
 
@@ -41,13 +40,6 @@ class TokenEmbeddings:
     last: npt.NDArray[np.float32]
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Use bfloat16 where the processor multiplies it natively: about twice the speed, relative error below 1 %."""
-    if device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
-
-
 @torch.inference_mode()
 def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int, last: bool = True) -> TokenEmbeddings:
     """Apply the encoder to rows of tokens.
@@ -73,8 +65,8 @@ def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int, last: bool = 
     n_rows, width = tokens.token_ids.shape
     lengths = (tokens.token_ids != PAD_ID).sum(axis=1)  # unscorable tokens are masked, not left out
     hidden_size = int(encoder.config.hidden_size)
-    goes_up = last or layer == int(encoder.config.num_hidden_layers)
-    applied = encoder if goes_up else lower_encoder(encoder, layer)
+    n_layers = int(encoder.config.num_hidden_layers) if last else layer
+    applied = fast_copy(encoder, n_layers)
     inner = np.zeros((n_rows, width, hidden_size), dtype=np.float32)
     upper = np.zeros((n_rows, width if last else 0, hidden_size), dtype=np.float32)
     for rows in _batches(lengths):
@@ -83,13 +75,12 @@ def embed(encoder: PreTrainedModel, tokens: Tokens, *, layer: int, last: bool = 
         missing = ((0, 0), (0, filled - longest))
         token_ids = np.pad(tokens.token_ids[rows, :longest], missing, constant_values=PAD_ID)
         attention_mask = np.pad(tokens.attention_mask[rows, :longest], missing)
-        with autocast(encoder.device):
-            output = applied(
-                input_ids=torch.from_numpy(token_ids).to(encoder.device),
-                attention_mask=torch.from_numpy(attention_mask).to(encoder.device),
-                output_hidden_states=goes_up,
-            )
-        states = output.hidden_states[layer] if goes_up else output.last_hidden_state
+        output = applied(
+            input_ids=torch.from_numpy(token_ids).to(encoder.device),
+            attention_mask=torch.from_numpy(attention_mask).to(encoder.device),
+            output_hidden_states=layer < n_layers,
+        )
+        states = output.hidden_states[layer] if layer < n_layers else output.last_hidden_state
         inner[rows, :longest] = states[:, :longest].float().cpu().numpy()
         if last:
             upper[rows, :longest] = output.last_hidden_state[:, :longest].float().cpu().numpy()
