@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_array
 from transformers import PreTrainedModel
 
 from heartbert.embeddings.encoder import fast_copy, max_tokens_of
@@ -185,25 +186,20 @@ class IntervalPooler:
         """
         if self._vectors is None:
             raise RuntimeError("mean() was called before add(); add tokens first")
-        held = self._vectors
-        lengths = self._stops - self._starts
-        weighted = np.concatenate(
-            [
-                np.zeros((1, self._vectors.shape[1])),
-                np.cumsum(self._vectors * lengths[:, None], axis=0, dtype=np.float64),
-            ]
-        )
-        covered = np.concatenate(([0], np.cumsum(lengths)))
+        shares, n_samples = self._shares(starts.ravel(), stops.ravel())
+        sums = shares @ self._vectors
+        means = sums / np.maximum(n_samples, 1)[:, None]
+        return np.asarray(means, dtype=np.float32).reshape(*starts.shape, self._vectors.shape[1])
 
-        def up_to(samples: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-            whole = np.searchsorted(self._stops, samples, side="right")
-            part = np.minimum(whole, lengths.size - 1)
-            inside = np.where(whole < lengths.size, np.clip(samples - self._starts[part], 0, None), 0)
-            return weighted[whole] + inside[..., None] * held[part], covered[whole] + inside
-
-        if not lengths.size:
-            return np.zeros((*starts.shape, self._vectors.shape[1]), dtype=np.float32)
-        sum_stop, count_stop = up_to(stops)
-        sum_start, count_start = up_to(starts)
-        n_samples = np.maximum(count_stop - count_start, 1)[..., None]
-        return np.asarray((sum_stop - sum_start) / n_samples, dtype=np.float32)
+    def _shares(
+        self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
+    ) -> tuple[csr_array, npt.NDArray[np.float32]]:
+        """Return how many samples of each interval each token covers, (n_intervals, n_tokens), and their sums."""
+        firsts = np.searchsorted(self._stops, starts, side="right")
+        counts = np.maximum(np.searchsorted(self._starts, stops) - firsts, 0)
+        edges = np.append(0, np.cumsum(counts))
+        tokens = np.arange(edges[-1]) + np.repeat(firsts - edges[:-1], counts)
+        inside = np.minimum(self._stops[tokens], np.repeat(stops, counts))
+        inside -= np.maximum(self._starts[tokens], np.repeat(starts, counts))
+        shares = csr_array((inside.astype(np.float32), tokens, edges), shape=(starts.size, self._starts.size))
+        return shares, np.asarray(shares.sum(axis=1), dtype=np.float32)
