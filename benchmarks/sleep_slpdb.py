@@ -23,7 +23,7 @@ from heartbert.databases.slpdb import age_and_sex
 from heartbert.embeddings.encoder import build_encoder
 from heartbert.errors import DatabaseError
 from heartbert.files import replacing_file
-from heartbert.protocols.sleep import SleepProtocol, evaluate_slpdb
+from heartbert.protocols.sleep import SleepProtocol, evaluate_slpdb, evaluate_tokens
 from heartbert.protocols.sleep_data import SleepDatabase, epoch_encoder, read_sleep_database
 from heartbert.protocols.sleep_paper import evaluate_paper
 from heartbert.protocols.sleep_scoring import PredictedNight, score_row
@@ -118,7 +118,7 @@ def _with_tokens(arguments: argparse.Namespace, protocol: SleepProtocol) -> dict
     random = build_encoder(settings, bundle.tokenizer.n_tokens, seed=_RANDOM_SEED).eval().base_model
     cache = arguments.work / f"embeddings-random-{name}"
     other = read_sleep_database(arguments.folder, replace(encoder, encoder=random), cache=cache, progress=_show)
-    with_random = evaluate_slpdb(other, protocol, progress=_show)
+    with_random = evaluate_tokens(other, protocol, progress=_show)
     result["baselines"] |= {f"random-weight encoder, {row}": with_random[row] for row in ("tokens", "both")}
     try:
         result |= evaluate_paper(data, n_seeds=arguments.seeds, n_folds=arguments.folds)

@@ -13,7 +13,7 @@ from heartbert.bundle import load_bundle
 from heartbert.databases.slpdb import TextRow
 from heartbert.errors import ConfigError, DatabaseError, RecordFormatError
 from heartbert.predictions.sleep_epochs import EpochEncoder
-from heartbert.protocols.sleep import SleepProtocol, evaluate_slpdb
+from heartbert.protocols.sleep import SleepProtocol, evaluate_slpdb, evaluate_tokens
 from heartbert.protocols.sleep_data import TEXT_FILE, SleepDatabase, deal_persons, epoch_encoder, read_sleep_database
 from heartbert.protocols.sleep_paper import evaluate_paper
 from heartbert.protocols.sleep_rows import train_boosting, train_majority
@@ -63,6 +63,18 @@ def test_tokens_are_scored_where_there_are_some() -> None:
     n_epochs = {name: result[name]["n_epochs"] for name in ("beats", "tokens", "both", "beats_where_tokens")}
     assert n_epochs == {"beats": 160, "tokens": 80, "both": 80, "beats_where_tokens": 80}
     assert result["both_everywhere"]["n_epochs"] == 160
+
+
+def test_rows_of_another_encoder_have_the_same_classes_without_temperatures() -> None:
+    """To leave the calibration out saves time and must change nothing that is compared."""
+    data = _database(n_embedding=6)
+    whole, rows = evaluate_slpdb(data, PROTOCOL), evaluate_tokens(data, PROTOCOL)
+
+    assert set(rows) == {"tokens", "both"}
+    for name, row in rows.items():
+        assert row["stages5"]["confusion"] == whole[name]["stages5"]["confusion"]
+        assert row["n_epochs"] == 80
+    assert rows["both"]["stages5"]["calibration"] != whole["both"]["stages5"]["calibration"]
 
 
 def test_a_setting_is_chosen_inside_the_training_persons_and_kept(tmp_path: Path) -> None:

@@ -121,6 +121,27 @@ def evaluate_slpdb(
     return {**result, "baselines": {name: score_row(predicted[name]) for name in BASELINES}}
 
 
+def evaluate_tokens(
+    data: SleepDatabase, protocol: SleepProtocol, *, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Score our head on embeddings of any encoder that learnt nothing from stages, as rows to compare with.
+
+    Temperatures are not fitted: they change no class, and are more than half of the trainings.
+
+    Returns
+    -------
+    rows : dict
+        ``tokens`` and ``both``, scored where there are tokens.
+    """
+    names: tuple[SleepInput, ...] = ("tokens", "both")
+    rows: dict[str, Any] = {}
+    for name in names:
+        row = Row(ours(name, calibrated=False), name)
+        predicted = _predict_all(data, protocol, f"{name}, not calibrated", row, progress=progress)
+        rows[name] = score_row(predicted, with_tokens_only=True)
+    return rows
+
+
 def _guard(data: SleepDatabase, protocol: SleepProtocol, manifest: Mapping[str, Any] | None) -> list[str]:
     """Check every fold; returns the leaks that are allowed, in words."""
     fitted = bundle_parts(manifest, with_head=False) if manifest else ()

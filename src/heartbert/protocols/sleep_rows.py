@@ -81,9 +81,11 @@ def _all_classes(
     return probabilities
 
 
-def train_ours(inputs: SleepInput, nights: Sequence[LabelledNight], config: SleepConfig) -> Stager:
+def train_ours(
+    inputs: SleepInput, nights: Sequence[LabelledNight], config: SleepConfig, *, calibrated: bool = True
+) -> Stager:
     """Train our head with some of its inputs, its temperature on held-out training persons."""
-    head = train_sleep_head(nights, config, inputs=inputs)
+    head = train_sleep_head(nights, config, inputs=inputs, calibrated=calibrated)
 
     def stage(night: Night) -> Probabilities:
         return stage_sleep(head, night.seen_by(inputs)).probabilities
@@ -91,9 +93,9 @@ def train_ours(inputs: SleepInput, nights: Sequence[LabelledNight], config: Slee
     return stage
 
 
-def ours(inputs: SleepInput) -> Trainer:
+def ours(inputs: SleepInput, *, calibrated: bool = True) -> Trainer:
     """Return the trainer of our head with some of its inputs."""
-    return partial(train_ours, inputs)
+    return partial(train_ours, inputs, calibrated=calibrated)
 
 
 BASELINES: MappingProxyType[str, Trainer] = MappingProxyType({MAJORITY: train_majority, BOOSTING: train_boosting})
