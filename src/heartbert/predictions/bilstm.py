@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from heartbert.predictions.dropout import Dropout
+
 
 class BeatSequenceHead(nn.Module):
     """Classifies each beat of a sequence from its embedding, its difference from the usual beat, and its RR intervals.
@@ -28,7 +30,7 @@ class BeatSequenceHead(nn.Module):
         self.register_buffer("mean", torch.zeros(n_embedding))
         self.register_buffer("scale", torch.ones(n_embedding))
         self.project = nn.Linear(2 * n_embedding, n_units)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.lstm = nn.LSTM(n_units + n_rr, n_units, batch_first=True, bidirectional=True)
         self.classify = nn.Linear(2 * n_units, n_classes)
 
@@ -74,7 +76,7 @@ class TokenSequenceHead(nn.Module):
     def __init__(self, hidden_size: int, n_classes: int, *, n_units: int, dropout: float) -> None:
         super().__init__()
         self.lstm = nn.LSTM(hidden_size, n_units, batch_first=True, bidirectional=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.classify = nn.Linear(2 * n_units, n_classes)
 
     def forward(self, embeddings: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from heartbert.predictions.dropout import Dropout
+
 TaskKind = Literal["single", "multi", "number"]
 """One of several classes, any number of labels, or a number."""
 
@@ -50,7 +52,7 @@ class LeadAttention(nn.Module):
         self.register_buffer("spread", torch.ones(n_outputs))
         self.project = nn.Linear(n_embedding, n_units)
         self.lead_vectors = nn.Parameter(torch.zeros(n_leads, n_units)) if n_leads else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.weigh_windows = nn.Linear(n_units, 1)
         self.weigh_leads = nn.Linear(n_units, _N_HEADS)
         self.classify = nn.Linear(_N_HEADS * n_units, n_outputs)

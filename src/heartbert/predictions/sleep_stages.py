@@ -15,6 +15,7 @@ from torch import nn
 
 from heartbert.errors import BundleError
 from heartbert.predictions.calibration import apply_temperature
+from heartbert.predictions.dropout import Dropout
 from heartbert.predictions.sleep_labels import STAGE_SETS, SleepPredictions, StageSetName
 from heartbert.predictions.sleep_night import NIGHT_FEATURES, Night, SleepInput
 
@@ -60,7 +61,7 @@ class SleepSequenceHead(nn.Module):
         self.describe = nn.Linear(n_features, n_units)
         self.reduce = nn.Linear(n_embedding, n_embedding_units) if n_embedding else None
         n_inputs = n_units + (n_embedding_units + 1 if n_embedding else 0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.lstm = nn.LSTM(n_inputs, n_units, batch_first=True, bidirectional=True)
         self.classify = nn.Linear(2 * n_units, _N_OUTPUTS)
 

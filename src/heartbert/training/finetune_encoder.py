@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from heartbert.bundle import Bundle
 from heartbert.errors import ConfigError
 from heartbert.predictions.beat_windows import TokenReader
+from heartbert.predictions.dropout import Dropout
 from heartbert.predictions.intervals import window_rows
 from heartbert.predictions.lead_attention import LeadAttention
 from heartbert.predictions.task_units import UnitInput, cut_parts
@@ -96,7 +97,7 @@ def tune_task(
     if additions is None:
         train_layers(model, range(read.layer - tuning.n_layers, read.layer), embeddings=False)
     learner = copy.deepcopy(network).to(tuning.device)
-    learner.dropout.p = config.dropout
+    learner.dropout = Dropout(config.dropout)
     reader = TokenReader(bundle.tokenizer, model.base_model, bundle.max_tokens)
     embedder = _Embedder(reader, units, read, tuning.device)
     with torch.random.fork_rng():
