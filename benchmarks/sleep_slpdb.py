@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=Path("src/heartbert/bundles/small"))
     parser.add_argument("--folds", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", choices=("beats", "sleepecg", "all"), default="all")
+    parser.add_argument("--only", choices=("beats", "sleepecg", "trained", "all"), default="all")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     origin = provenance([arguments.folder, arguments.work])
@@ -98,7 +98,7 @@ def main() -> None:
     _print("sleepecg", result["sleepecg"])
     if arguments.only == "beats":
         result |= evaluate_slpdb(plain, protocol, progress=_show)
-    if arguments.only == "all":
+    if arguments.only in ("trained", "all"):
         result |= _with_tokens(arguments, protocol)
     for name, row in result.items():
         _print(name, row)
@@ -107,19 +107,20 @@ def main() -> None:
 
 
 def _with_tokens(arguments: argparse.Namespace, protocol: SleepProtocol) -> dict[str, Any]:
-    """Run the rows with the bundle's encoder, with one of random weights, and the published split."""
+    """Run the rows with the bundle's encoder, unless left out with one of random weights, and the published split."""
     bundle = load_bundle(arguments.bundle)
     encoder = epoch_encoder(bundle, CHOICES[0].layer)
     name = bundle.manifest["sha256"]["model.safetensors"][:8]
     cache = arguments.work / f"embeddings-{name}"
     data = read_sleep_database(arguments.folder, encoder, cache=cache, progress=_show)
     result = evaluate_slpdb(data, protocol, manifest=bundle.manifest, progress=_show)
-    settings = EncoderConfig(**bundle.manifest["config"]["encoder"])
-    random = build_encoder(settings, bundle.tokenizer.n_tokens, seed=_RANDOM_SEED).eval().base_model
-    cache = arguments.work / f"embeddings-random-{name}"
-    other = read_sleep_database(arguments.folder, replace(encoder, encoder=random), cache=cache, progress=_show)
-    with_random = evaluate_tokens(other, protocol, progress=_show)
-    result["baselines"] |= {f"random-weight encoder, {row}": with_random[row] for row in ("tokens", "both")}
+    if arguments.only == "all":
+        settings = EncoderConfig(**bundle.manifest["config"]["encoder"])
+        random = build_encoder(settings, bundle.tokenizer.n_tokens, seed=_RANDOM_SEED).eval().base_model
+        cache = arguments.work / f"embeddings-random-{name}"
+        other = read_sleep_database(arguments.folder, replace(encoder, encoder=random), cache=cache, progress=_show)
+        with_random = evaluate_tokens(other, protocol, progress=_show)
+        result["baselines"] |= {f"random-weight encoder, {row}": with_random[row] for row in ("tokens", "both")}
     try:
         result |= evaluate_paper(data, n_seeds=arguments.seeds, n_folds=arguments.folds)
     except DatabaseError as error:
