@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse import csr_array
 from transformers import PreTrainedModel
 
 from heartbert.embeddings.encoder import fast_copy, max_tokens_of
@@ -186,20 +185,20 @@ class IntervalPooler:
         """
         if self._vectors is None:
             raise RuntimeError("mean() was called before add(); add tokens first")
-        shares, n_samples = self._shares(starts.ravel(), stops.ravel())
-        sums = shares @ self._vectors
-        means = sums / np.maximum(n_samples, 1)[:, None]
-        return np.asarray(means, dtype=np.float32).reshape(*starts.shape, self._vectors.shape[1])
+        shares = self._shares(starts.ravel(), stops.ravel())
+        sums = torch.sparse.mm(shares, torch.from_numpy(self._vectors)).numpy()
+        return np.asarray(sums, dtype=np.float32).reshape(*starts.shape, self._vectors.shape[1])
 
-    def _shares(
-        self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
-    ) -> tuple[csr_array, npt.NDArray[np.float32]]:
-        """Return how many samples of each interval each token covers, (n_intervals, n_tokens), and their sums."""
+    def _shares(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Return the share of each token in the covered samples of each interval, sparse: (n_intervals, n_tokens)."""
         firsts = np.searchsorted(self._stops, starts, side="right")
         counts = np.maximum(np.searchsorted(self._starts, stops) - firsts, 0)
         edges = np.append(0, np.cumsum(counts))
         tokens = np.arange(edges[-1]) + np.repeat(firsts - edges[:-1], counts)
         inside = np.minimum(self._stops[tokens], np.repeat(stops, counts))
         inside -= np.maximum(self._starts[tokens], np.repeat(starts, counts))
-        shares = csr_array((inside.astype(np.float32), tokens, edges), shape=(starts.size, self._starts.size))
-        return shares, np.asarray(shares.sum(axis=1), dtype=np.float32)
+        rows = np.repeat(np.arange(starts.size), counts)
+        shares = (inside / np.bincount(rows, inside, minlength=starts.size)[rows]).astype(np.float32)
+        places = torch.from_numpy(np.stack([rows, tokens]))
+        size = (starts.size, self._starts.size)
+        return torch.sparse_coo_tensor(places, torch.from_numpy(shares), size, is_coalesced=True, check_invariants=True)
