@@ -14,6 +14,9 @@ _OURS = {
     "both_everywhere": "the same, scored everywhere",
 }
 
+# What was aimed at, by person: the best published scores on `slpdb` for 3 stages.
+_GOALS = (("stages3", "accuracy", 0.77), ("stages3", "kappa", 0.56), ("stages5", "kappa", 0.40))
+
 
 def sleep_table(result: Mapping[str, Any], interval: Interval, origin: str) -> str:
     """Return the scores by person of every input and baseline."""
@@ -38,6 +41,24 @@ def _rows(result: Mapping[str, Any]) -> dict[str, Any]:
     rows = dict(result["baselines"])
     rows["SleepECG, WRN-GRU trained on MESA"] = result["sleepecg"]
     return rows | {name: result[part] for part, name in _OURS.items() if part in result}
+
+
+def sleep_goals_table(result: Mapping[str, Any], interval: Interval, origin: str) -> str:
+    """Return goals beside the scores of beats and tokens together, and what the tokens add to the beats."""
+    both, beats = result["both_everywhere"], result["beats"]
+    lines = ["| all scored epochs | goal | beats and tokens | above or below | tokens add |", "|---|---|---|---|---|"]
+    for of, score, goal in _GOALS:
+        found = both[of][score]
+        added = found["mean"] - beats[of][score]["mean"]
+        cells = (f"{goal:.2f}", interval(found), f"{found['mean'] - goal:+.3f}", f"{added:+.3f}")
+        lines.append(f"| {_SETS[of]}, {score} | " + " | ".join(cells) + " |")
+    classes = both["stages5"]["per_class"]
+    by_class = ", ".join(
+        f"{name} {row['f1']:.2f} ({beats['stages5']['per_class'][name]['f1']:.2f})" for name, row in classes.items()
+    )
+    error = both["stages5"]["calibration"]["expected_calibration_error"]
+    note = f"F1 of the 5 stages, beats alone in brackets: {by_class}. Expected calibration error {error:.3f}. {origin}"
+    return "\n".join([*lines, "", note])
 
 
 def sleep_splits_table(result: Mapping[str, Any], interval: Interval, origin: str) -> str:

@@ -21,7 +21,7 @@ from beat_tables import (
     heartbeats_speed_table,
 )
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
-from sleep_tables import sleep_splits_table, sleep_table
+from sleep_tables import sleep_goals_table, sleep_splits_table, sleep_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -337,6 +337,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "vocabularies": vocabularies_table,
     "diagnosis": diagnosis_table,
     "sleep": partial(with_intervals, sleep_table, "sleep-slpdb.json"),
+    "sleep_goals": partial(with_intervals, sleep_goals_table, "sleep-slpdb.json"),
     "sleep_splits": partial(with_intervals, sleep_splits_table, "sleep-slpdb.json"),
     "codec_downstream": codec_downstream_table,
     "speed": speed_table,
