@@ -126,7 +126,7 @@ def evaluate_tokens(
 ) -> dict[str, Any]:
     """Score our head on embeddings of any encoder that learnt nothing from stages, as rows to compare with.
 
-    Temperatures are not fitted: they change no class, and are more than half of the trainings.
+    Temperatures are not fitted: they change no class, and are more than half of a head's trainings.
 
     Returns
     -------
