@@ -28,6 +28,8 @@ ROWS = (
     ("analysis", "evaluation"),
     ("databases",),
     ("bundle",),
+    ("embedded_leads",),
+    ("lead_beats",),
     ("pipeline",),
     ("training", "results", "sklearn"),
     ("protocols",),

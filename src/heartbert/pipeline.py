@@ -1,9 +1,6 @@
 """The whole path: record -> signal -> levels -> text -> tokens -> embeddings -> predictions. Read this file first."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,17 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbert.analysis import Analysis, Embeddings, StagedSleep
-from heartbert.bundle import Bundle, Head, load_bundle
-from heartbert.embeddings.embed import embed, pool_windows
-from heartbert.errors import BundleError, ConfigError, SignalTooShortError, SignalValueError
+from heartbert.bundle import Bundle, load_bundle
+from heartbert.embedded_leads import Clock, LeadReader, join_rows, token_rows, window_rows
+from heartbert.errors import ConfigError, SignalValueError
 from heartbert.files import shipped_bundle
-from heartbert.predictions.beat_reading import BeatPooler, BeatReader, EmbeddedBlock, SequenceReader, WindowReader
-from heartbert.predictions.beat_windows import LeadLevels
-from heartbert.predictions.fusion import LeadFusion
-from heartbert.predictions.given_beats import check_r_peaks, r_peaks_at_360hz
-from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals
-from heartbert.predictions.labels import AamiClass, BeatPredictions, check_confidence
-from heartbert.predictions.scorable import beat_quality, hide_unscorable
+from heartbert.lead_beats import BeatWishes, LeadBeats, Leads
+from heartbert.predictions.beat_reading import BeatPooler
+from heartbert.predictions.given_beats import check_r_peaks
+from heartbert.predictions.heartbeats import beat_intervals
+from heartbert.predictions.labels import BeatPredictions, check_confidence
 from heartbert.predictions.sleep_epochs import EpochEncoder
 from heartbert.predictions.sleep_labels import SleepPredictions
 from heartbert.predictions.sleep_night import check_duration
@@ -30,14 +25,10 @@ from heartbert.predictions.sleep_stages import SleepHead, stage_sleep
 from heartbert.predictions.tasks import TaskPredictions, predict_task
 from heartbert.progress import Progress, no_progress
 from heartbert.records.record import Channel, Record
-from heartbert.signals.resampling import TARGET_FS, rate_ratio
-from heartbert.signals.scaling import Scaling, check_amplitude
-from heartbert.signals.survey import Survey, survey_lead
+from heartbert.signals.resampling import TARGET_FS
+from heartbert.signals.scaling import Scaling
 
-Leads = Literal["one", "all"]
 WantsSleep = Literal["auto", "yes", "no"]
-# Shortest recording with a beat to speak of, in seconds.
-SHORTEST_S = 1.0
 # Shortest recording whose sleep is staged without being asked for, in seconds: shorter ones are rarely of sleep.
 SLEEP_BY_DEFAULT_S = 3600.0
 
@@ -61,6 +52,8 @@ class HeartBert:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._leads = LeadReader(bundle)
+        self._beats = LeadBeats(bundle, self._leads)
 
     @classmethod
     def load(cls, folder: str | Path | None = None) -> "HeartBert":
@@ -101,14 +94,14 @@ class HeartBert:
         LeadNotFoundError, SignalTooShortError, SignalValueError
         """
         channel = record.lead(lead)
-        survey, scaling = self._survey(record, channel)
+        survey, scaling = self._leads.survey(record, channel)
         if unit == "beat":
             vectors = self.beat_embeddings(channel, scaling, survey.r_peaks)
             starts, stops = beat_intervals(survey.r_peaks)
             n_tokens = np.ones(survey.r_peaks.size, dtype=np.int64)
             return Embeddings(starts[:, 0] / TARGET_FS, stops[:, -1] / TARGET_FS, n_tokens, vectors.astype(np.float32))
-        per_block = _window_rows if unit == "window" else _token_rows
-        return _join([per_block(block) for block in self._embed_blocks(channel, scaling)])
+        per_block = window_rows if unit == "window" else token_rows
+        return join_rows([per_block(block) for block in self._leads.blocks(channel, scaling)])
 
     def classify_heartbeats(
         self,
@@ -128,8 +121,8 @@ class HeartBert:
         ------
         BundleError, ConfigError, LeadNotFoundError, SignalTooShortError, SignalValueError
         """
-        wishes = _Wishes(lead, leads, r_peaks, min_confidence)
-        return self._classify(record, wishes, _Clock(), progress, see=None).beats
+        wishes = BeatWishes(lead, leads, r_peaks, min_confidence)
+        return self._beats.classify(record, wishes, Clock(), progress, see=None).beats
 
     def analyze(
         self,
@@ -172,14 +165,14 @@ class HeartBert:
             If `min_confidence` is no probability, or `r_peaks` cannot be beats of the lead.
         LeadNotFoundError, SignalTooShortError, SignalValueError
         """
-        clock, rows = _Clock(), list[Embeddings]()
-        wishes = _Wishes(lead, leads, r_peaks, min_confidence)
-        found = self._classify(record, wishes, clock, progress, see=lambda block: rows.append(_window_rows(block)))
+        clock, rows = Clock(), list[Embeddings]()
+        wishes = BeatWishes(lead, leads, r_peaks, min_confidence)
+        found = self._beats.classify(record, wishes, clock, progress, see=lambda block: rows.append(window_rows(block)))
         return Analysis(
             record=record,
             channel=found.channel,
             beats=found.beats,
-            windows=_join(rows),
+            windows=join_rows(rows),
             unscorable=found.survey.unscorable,
             scale_low=found.scaling.low,
             scale_high=found.scaling.high,
@@ -192,51 +185,6 @@ class HeartBert:
             leads=found.leads,
             beats_given=r_peaks is not None,
         )
-
-    def _classify(
-        self,
-        record: Record,
-        wishes: "_Wishes",
-        clock: "_Clock",
-        progress: Progress,
-        *,
-        see: Callable[[EmbeddedBlock], None] | None,
-    ) -> "_Classified":
-        """Classify beats; `see` is shown every block of the lead, and the last layer is computed only for it."""
-        check_confidence(wishes.min_confidence)
-        if wishes.leads not in get_args(Leads):
-            raise ConfigError(f"leads is '{wishes.leads}'; choose one of {', '.join(get_args(Leads))}.")
-        head, channel, r_peaks = self._heartbeat_head(), record.lead(wishes.lead), wishes.r_peaks
-        given = None if r_peaks is None else r_peaks_at_360hz(r_peaks, channel, whose="the given beats")
-        with clock.stage("signal"):
-            progress("finding beats", 0.0)
-            survey, scaling = self._survey(record, channel)
-        beats = survey.r_peaks if given is None else given
-        others = record.other_ecg_leads(channel.name) if wishes.leads == "all" else ()
-        reader = self._reader(head, beats, survey.n_samples)
-        n_clipped = 0
-        for block in self._embed_blocks(channel, scaling, clock, last=see is not None):
-            progress("embedding", float(block.window_stops[-1]) / survey.n_samples / (1 + len(others)))
-            if see is not None:
-                with clock.stage("embeddings"):
-                    see(block)
-            with clock.stage("heartbeats"):
-                reader.add(block)
-            n_clipped += block.n_clipped
-        with clock.stage("heartbeats"):
-            reader.finish()
-        probabilities = reader.probabilities
-        if others:
-            fusion = LeadFusion(beats.size, len(AamiClass))
-            fusion.add(probabilities, beat_quality(beats, survey.unscorable, survey.n_samples))
-            for number, other in enumerate(others, 1):
-                progress("embedding", number / (1 + len(others)))
-                self._add_lead(fusion, record, other, beats, clock)
-            probabilities = fusion.probabilities
-        samples = _samples_of(beats, channel) if r_peaks is None else np.asarray(r_peaks, dtype=np.int64)
-        predictions = BeatPredictions(samples, channel.fs, probabilities, wishes.min_confidence)
-        leads = (channel.name, *(other.name for other in others))
-        return _Classified(channel, predictions, survey, scaling, n_clipped, leads)
 
     def stage_sleep(
         self,
@@ -284,7 +232,7 @@ class HeartBert:
         given = None if r_peaks is None else check_r_peaks(r_peaks, channel.n_samples, whose="the given beats")
         progress("finding beats", 0.0)
         tap = EpochTap()
-        survey, _ = self._survey(record, channel, tap)
+        survey, _ = self._leads.survey(record, channel, tap)
         times_s = survey.r_peaks / TARGET_FS if given is None else given / channel.fs
         if not times_s.size:
             raise SignalValueError(f"{name} has no beat; sleep is staged from heartbeats. Choose another lead.")
@@ -311,7 +259,7 @@ class HeartBert:
         BundleError, ConfigError, SignalTooShortError, SignalValueError
             As `stage_sleep`.
         """
-        origin, clock = self.bundle.sleep_origin, _Clock()
+        origin, clock = self.bundle.sleep_origin, Clock()
         given = analysis.beats.samples if analysis.beats_given else None
         with clock.stage("sleep"):
             predictions = self.stage_sleep(
@@ -371,28 +319,6 @@ class HeartBert:
         parts = self.bundle.preprocessing, self.bundle.token_reader
         return predict_task(self.bundle.task(task), parts, record, lead=lead, r_peaks=r_peaks, window_s=window_s)
 
-    def _add_lead(
-        self, fusion: LeadFusion, record: Record, channel: Channel, beats: npt.NDArray[np.int64], clock: "_Clock"
-    ) -> None:
-        """Classify the same beats in one more lead."""
-        with clock.stage("signal"):
-            survey, scaling = self._survey(record, channel)
-        quality = beat_quality(beats, survey.unscorable, survey.n_samples)
-        if not quality.any():
-            return
-        reader = self._reader(self._heartbeat_head(), beats, survey.n_samples)
-        for block in self._embed_blocks(channel, scaling, clock, last=False):
-            with clock.stage("heartbeats"):
-                reader.add(block)
-        with clock.stage("heartbeats"):
-            reader.finish()
-        fusion.add(reader.probabilities, quality)
-
-    def _reader(self, head: Head, beats: npt.NDArray[np.int64], n_samples: int) -> BeatReader:
-        if isinstance(head, HeartbeatHead):
-            return SequenceReader(head, beats)
-        return WindowReader(head, self.bundle.token_reader, beats, n_samples=n_samples)
-
     def beat_embeddings(
         self, channel: Channel, scaling: Scaling, r_peaks: npt.NDArray[np.int64], *, layer: int | None = None
     ) -> npt.NDArray[np.float16]:
@@ -412,16 +338,8 @@ class HeartBert:
         embeddings : ndarray of float16, shape (n_beats, n_parts * hidden_size)
         """
         beats = BeatPooler(r_peaks)
-        pooled = [beats.add(block) for block in self._embed_blocks(channel, scaling, layer=layer, last=False)]
+        pooled = [beats.add(block) for block in self._leads.blocks(channel, scaling, layer=layer, last=False)]
         return np.concatenate([*pooled, beats.finish()])
-
-    def _heartbeat_head(self) -> Head:
-        if self.bundle.heartbeats is None:
-            raise BundleError(
-                f"bundle '{self.bundle.name}' has no heartbeat head; train one with 'heartbert train-heartbeats' "
-                "or use another bundle."
-            )
-        return self.bundle.heartbeats
 
     def _epoch_encoder(self, head: SleepHead) -> EpochEncoder | None:
         """Return what gives epochs their vectors; None for a head that reads beats alone."""
@@ -431,123 +349,3 @@ class HeartBert:
         return EpochEncoder(
             bundle.preprocessing, bundle.tokenizer, bundle.model.base_model, bundle.max_tokens, head.layer
         )
-
-    def _survey(self, record: Record, channel: Channel, tap: EpochTap | None = None) -> tuple[Survey, Scaling]:
-        """Pass over the lead once: beats, amplitude and quality; refuse what cannot be an ECG."""
-        if channel.duration_s < SHORTEST_S:
-            raise SignalTooShortError(
-                f"record '{record.name}', lead '{channel.name}': {channel.n_samples} samples at {channel.fs:g} Hz "
-                f"({channel.duration_s:.2f} s); at least {SHORTEST_S:g} s are needed. Give a longer recording."
-            )
-        preprocessing = self.bundle.preprocessing
-        blocks = preprocessing.stream(channel)
-        survey = survey_lead(blocks if tap is None else tap.through(blocks))
-        if channel.unit == "mV" and not channel.unit_given:
-            check_amplitude(survey.ranges.median_amplitude, record_name=record.name, lead=channel.name)
-        return survey, preprocessing.scaling_rule.fit(survey.ranges)
-
-    def _embed_blocks(
-        self,
-        channel: Channel,
-        scaling: Scaling,
-        clock: "_Clock | None" = None,
-        *,
-        layer: int | None = None,
-        last: bool = True,
-    ) -> Iterator[EmbeddedBlock]:
-        """Pass over the lead again: levels, tokens and embeddings, about five minutes at a time.
-
-        Only the tokens' embeddings by `layer` are computed where those by the `last` one are not wanted.
-        """
-        clock = clock or _Clock()
-        bundle, window_samples = self.bundle, self.bundle.preprocessing.window_samples
-        blocks = bundle.preprocessing.stream(channel)
-        layer = bundle.beat_layer if layer is None else layer
-        while True:
-            with clock.stage("signal"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            n_samples, context = block.stop - block.start, block.context_samples
-            with clock.stage("levels"):
-                levels = bundle.preprocessing.codebook.quantize(scaling.apply(block.signal))
-                lead = LeadLevels(levels, block.codes != 0)
-                starts = np.arange(0, n_samples, window_samples)
-                stops = np.append(starts[1:], n_samples)
-            with clock.stage("tokens"):
-                inner = levels[context : context + n_samples]
-                tokens = bundle.tokenizer.encode_levels(inner, window_samples, max_tokens=bundle.max_tokens)
-                tokens, usable = hide_unscorable(tokens, starts, block.inner_codes != 0)
-            with clock.stage("embeddings"):
-                embedded = embed(bundle.model.base_model, tokens, layer=layer, last=last)
-            yield EmbeddedBlock(
-                window_starts=starts + block.start,
-                window_stops=stops + block.start,
-                tokens=embedded,
-                usable=usable[tokens.offsets[..., 1] > tokens.offsets[..., 0]],
-                n_clipped=scaling.n_clipped(block.inner_signal),
-                lead=lead,
-                context_samples=context,
-            )
-
-
-@dataclass(frozen=True)
-class _Wishes:
-    """How beats are to be classified: the options of `HeartBert.analyze`."""
-
-    lead: str | None
-    leads: Leads
-    r_peaks: npt.NDArray[np.int64] | None
-    min_confidence: float
-
-
-@dataclass(frozen=True)
-class _Classified:
-    """The beats of a lead, and what was learnt of it on the way."""
-
-    channel: Channel
-    beats: BeatPredictions
-    survey: Survey
-    scaling: Scaling
-    n_clipped: int
-    leads: tuple[str, ...]
-
-
-class _Clock:
-    """Adds up the wall time of each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-
-def _samples_of(beats: npt.NDArray[np.int64], channel: Channel) -> npt.NDArray[np.int64]:
-    """Return beats found at 360 Hz as samples of the lead they were found in."""
-    samples = np.round(beats / float(rate_ratio(channel.fs))).astype(np.int64)
-    return np.minimum(samples, channel.n_samples - 1)
-
-
-def _window_rows(block: EmbeddedBlock) -> Embeddings:
-    vectors, n_tokens = pool_windows(block.tokens, block.usable, block.window_starts.size)
-    return Embeddings(block.window_starts / TARGET_FS, block.window_stops / TARGET_FS, n_tokens, vectors)
-
-
-def _token_rows(block: EmbeddedBlock) -> Embeddings:
-    first = block.window_starts[block.tokens.window[block.usable]]
-    starts, stops = block.tokens.starts[block.usable] + first, block.tokens.stops[block.usable] + first
-    n_tokens = np.ones(starts.size, dtype=np.int64)
-    return Embeddings(starts / TARGET_FS, stops / TARGET_FS, n_tokens, block.tokens.last[block.usable])
-
-
-def _join(rows: list[Embeddings]) -> Embeddings:
-    return Embeddings(
-        np.concatenate([row.start_s for row in rows]),
-        np.concatenate([row.stop_s for row in rows]),
-        np.concatenate([row.n_tokens for row in rows]),
-        np.concatenate([row.vectors for row in rows]),
-    )

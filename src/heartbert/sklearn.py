@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbert.bundle import CARD_FILE, Bundle
+from heartbert.embedded_leads import SHORTEST_S
 from heartbert.errors import BundleError, ConfigError, LeadNotFoundError, SignalTooShortError, SignalValueError
-from heartbert.pipeline import SHORTEST_S, HeartBert
+from heartbert.pipeline import HeartBert
 from heartbert.predictions.pooled_leads import LeadPooler, Pooling
 from heartbert.records import Record, read_record
 from heartbert.records.limits import check_given_fs

@@ -18,7 +18,6 @@ import copy
 import inspect
 import json
 import math
-import platform
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -62,7 +61,7 @@ from heartbert.training.masking import masking_of
 from heartbert.training.optimizing import build_optimizer, learning_rate_share
 from heartbert.training.pace import Pace, duration
 from heartbert.training.probe import ProbeData, refuse_seen, score_probe
-from heartbert.training.processes import Processes
+from heartbert.training.processes import Processes, describe_device
 
 __all__ = ["BASELINES_FILE", "LOG_FILE", "PLOT_FILE", "Pretraining"]
 
@@ -377,7 +376,7 @@ class Pretraining:
             "tokens_per_second": round((self.step - pace.step_logged) * tokens_per_step / seconds),
             "learning_rate": self._optimizer.param_groups[0]["lr"],
             "n_processes": self.processes.n,
-            "device": _describe(self.processes.device),
+            "device": describe_device(self.processes.device),
         }
         return row if score is None else {**row, "probe_average_precision": round(score, 4)}
 
@@ -397,9 +396,3 @@ class Pretraining:
         left = duration(pace.seconds_left(self.step, self.n_steps))
         line = f"step {self.step:,} of {self.n_steps:,}{loss}, {speed:,.0f} tokens/s, {left} left"
         progress(line, self.step / self.n_steps)
-
-
-def _describe(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"

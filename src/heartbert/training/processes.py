@@ -1,6 +1,7 @@
 """Many processes that train one encoder: who they are, and what they agree on."""
 
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,3 +104,10 @@ def joined_processes(device: str = "cpu") -> Iterator[Processes]:
         time.sleep(_SECONDS_TO_SETTLE)
     finally:
         distributed.destroy_process_group()
+
+
+def describe_device(device: torch.device) -> str:
+    """Name what trains, for the log."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
