@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -29,9 +30,11 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+import heartbert
 from heartbert.embeddings.encoder import build_encoder
 from heartbert.files import replacing_file
 from heartbert.tokens import MASK_ID, load_tokenizer
+from heartbert.training.bundling import bundle_pretrained
 from heartbert.training.config import Config, config_from_tables, read_config
 from heartbert.training.corpus_building import build_corpus
 from heartbert.training.corpus_planning import plan_corpus
@@ -267,6 +270,22 @@ def train_missing(jobs: list[tuple[int, int]], arguments: argparse.Namespace) ->
             one.result()
 
 
+def write_bundles(work: Path, folder: Path) -> None:
+    """Write the first seed of every finished encoder as a bundle, for `heartbert rivals`.
+
+    Positions by sample are left out: a bundle has no place for them.
+    """
+    for number, variant in enumerate(VARIANTS):
+        run = result_file(work, number, seed=1)
+        if not run.exists() or not variant.trained or variant.by_samples:
+            continue
+        config = config_of(variant, seed=1)
+        corpus = corpus_folder(work, config)
+        name = re.sub("[^a-z0-9]+", "-", f"{variant.question} {variant.name}".lower()).strip("-")
+        finished = Pretraining(corpus, run.with_suffix(""), config)
+        bundle_pretrained(finished, corpus, folder / name, name=name, version=heartbert.__version__)
+
+
 def main() -> None:
     """Parse the command line, train what is missing, store."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -277,6 +296,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--finished", action="store_true", help="train nothing, store the runs that are finished")
     parser.add_argument("--rescore", action="store_true", help="probe the runs that are finished anew")
+    parser.add_argument("--bundles", type=Path, help="folder for bundles of the encoders, one of each kind")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     origin = provenance([*arguments.folders, arguments.mitdb, arguments.work])
@@ -292,6 +312,8 @@ def main() -> None:
     with replacing_file(arguments.output) as temporary:
         temporary.write_text(json.dumps({**stored, "rows": gather(results)}, indent=1) + "\n", encoding="utf-8")
     draw(gather(results), arguments.output.with_suffix(".svg"))
+    if arguments.bundles:
+        write_bundles(arguments.work, arguments.bundles)
 
 
 if __name__ == "__main__":
