@@ -80,7 +80,7 @@ def test_card_tells_who_was_trained_on_and_that_nothing_was_measured(
     bundle_with_sleep(bundle, nights, tmp_path, SleepChoice("beats", CONFIG))
 
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "and a head that classifies heartbeats and a head that stages sleep" in card
+    assert "belongs to it, a head that classifies heartbeats and a head that stages sleep." in card
     assert "`sleep.safetensors`, `sleep.json`" in card
     assert "3\npersons: men examined for sleep apnoea" in card
     assert "**not measured**" in card

@@ -15,7 +15,7 @@ pipeline_tag: feature-extraction
 # {name} {version}
 
 A masked-language encoder of electrocardiograms written as text, after HeartBERT (arXiv 2411.11896), with the
-preprocessing that belongs to it{head_title}.
+{parts}.
 
 **Research software, not a medical device.** It must not be used to diagnose, treat or monitor a person.
 
@@ -128,8 +128,9 @@ def write_card(manifest: dict[str, Any]) -> str:
     """
     config, corpus, run = manifest["config"], manifest["corpus"], manifest["pretraining"]
     head, sleep = manifest.get("heartbeats"), manifest.get("sleep")
-    titles = [" and a head that classifies heartbeats"] if head else []
-    titles += [" and a head that stages sleep"] if sleep else []
+    heads = ["a head that classifies heartbeats"] if head else []
+    heads += ["a head that stages sleep"] if sleep else []
+    parts = ", ".join(["preprocessing that belongs to it", *heads[:-1]])
     rows = ["| `heartbeats.safetensors`, `heartbeats.json` | the heartbeat head |\n"] if head else []
     rows += ["| `sleep.safetensors`, `sleep.json` | the sleep head |\n"] if sleep else []
     rows += [
@@ -146,7 +147,7 @@ def write_card(manifest: dict[str, Any]) -> str:
     return _TEMPLATE.format(
         name=manifest["name"],
         version=manifest["version"],
-        head_title="".join(titles),
+        parts=" and ".join([parts, *heads[-1:]]),
         head_row="".join(rows),
         head_section=_head_section(head) if head else "",
         sleep_section=_sleep_section(sleep) if sleep else "",
