@@ -34,6 +34,19 @@ def ds1_ds2_table(result: Mapping[str, Any], placement: str, interval: Interval,
     return "\n".join(lines)
 
 
+def ds1_ds2_apart_table(result: Mapping[str, Any], interval: Interval, origin: str) -> str:
+    """Return macro-F1 with and without the training record of a person of DS2, for both placements of beats."""
+    apart = result["without_201"]
+    blocks = (result, apart, result["detected"], apart["detected"])
+    lines = [
+        "| macro-F1 | reference beats | the same without 201 | detected beats | the same without 201 |",
+        "|---|" + "---|" * len(blocks),
+    ]
+    for row in rows_of(apart):
+        lines.append(f"| {row} | " + " | ".join(interval(rows_of(block)[row]["macro_f1"]) for block in blocks) + " |")
+    return "\n".join([*lines, "", origin])
+
+
 def _se_ppv(gross: Mapping[str, float | None], of: str) -> str:
     se, ppv = gross[f"{of} Se"], gross[f"{of} +P"]
     return "-" if se is None or ppv is None else f"{se:.2f}/{ppv:.2f}"

@@ -72,3 +72,16 @@ def sleep_splits_table(result: Mapping[str, Any], interval: Interval, origin: st
         f"{origin}"
     )
     return "\n".join([*lines, "", note])
+
+
+def sleep_night_table(result: Mapping[str, Any], origin: str) -> str:
+    """Return what staging a night costs."""
+    lines = ["| recording | processor seconds | peak memory | before any of it |", "|---|---|---|---|"]
+    for row in result["rows"]:
+        cells = (f"{row['hours']:g} h", f"{row['processor_seconds']:.0f}")
+        lines.append("| " + " | ".join([*cells, f"{row['peak_mb']:.0f} MB", f"{row['before_mb']:.0f} MB"]) + " |")
+    note = (
+        f"Generated, one lead at {result['fs']:g} Hz, one core, from samples to stages. An hour more takes "
+        f"{result['mb_an_hour']:.1f} MB more. {origin}"
+    )
+    return "\n".join([*lines, "", note])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from beat_tables import (
+    ds1_ds2_apart_table,
     ds1_ds2_confusion_table,
     ds1_ds2_goals_table,
     ds1_ds2_records_table,
@@ -21,7 +22,7 @@ from beat_tables import (
     heartbeats_speed_table,
 )
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
-from sleep_tables import sleep_goals_table, sleep_splits_table, sleep_table
+from sleep_tables import sleep_goals_table, sleep_night_table, sleep_splits_table, sleep_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -320,6 +321,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "heartbeats": heartbeats_table,
     "ds1_ds2_reference": partial(with_intervals, ds1_ds2_table, "heartbeats-ds1-ds2.json", "reference"),
     "ds1_ds2_detected": partial(with_intervals, ds1_ds2_table, "heartbeats-ds1-ds2.json", "detected"),
+    "ds1_ds2_apart": partial(with_intervals, ds1_ds2_apart_table, "heartbeats-ds1-ds2.json"),
     "ds1_ds2_goals": partial(with_intervals, ds1_ds2_goals_table, "heartbeats-ds1-ds2.json"),
     "ds1_ds2_confusion": partial(plain, ds1_ds2_confusion_table, "heartbeats-ds1-ds2.json"),
     "ds1_ds2_records": partial(plain, ds1_ds2_records_table, "heartbeats-ds1-ds2.json"),
@@ -339,6 +341,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sleep": partial(with_intervals, sleep_table, "sleep-slpdb.json"),
     "sleep_goals": partial(with_intervals, sleep_goals_table, "sleep-slpdb.json"),
     "sleep_splits": partial(with_intervals, sleep_splits_table, "sleep-slpdb.json"),
+    "sleep_night": partial(plain, sleep_night_table, "sleep-night.json"),
     "codec_downstream": codec_downstream_table,
     "speed": speed_table,
     "encoding": encoding_table,
