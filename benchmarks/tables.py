@@ -20,6 +20,7 @@ from beat_tables import (
     ds1_ds2_records_table,
     ds1_ds2_table,
     heartbeats_speed_table,
+    published_windows_table,
 )
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
 from sleep_tables import sleep_goals_table, sleep_night_table, sleep_splits_table, sleep_table
@@ -325,6 +326,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ds1_ds2_goals": partial(with_intervals, ds1_ds2_goals_table, "heartbeats-ds1-ds2.json"),
     "ds1_ds2_confusion": partial(plain, ds1_ds2_confusion_table, "heartbeats-ds1-ds2.json"),
     "ds1_ds2_records": partial(plain, ds1_ds2_records_table, "heartbeats-ds1-ds2.json"),
+    "published_windows": partial(with_intervals, published_windows_table, "heartbeats-paper.json"),
     "heartbeats_speed": partial(plain, heartbeats_speed_table, "heartbeats-speed.json"),
     "analyze": analyze_table,
     "stages": stages_table,
