@@ -44,6 +44,9 @@ def ds1_ds2_apart_table(result: Mapping[str, Any], interval: Interval, origin: s
     ]
     for row in rows_of(apart):
         lines.append(f"| {row} | " + " | ".join(interval(rows_of(block)[row]["macro_f1"]) for block in blocks) + " |")
+    lines.append(
+        "| heartbert less the best baseline | " + " | ".join(interval(one["difference"]) for one in blocks) + " |"
+    )
     return "\n".join([*lines, "", origin])
 
 
