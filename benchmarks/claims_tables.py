@@ -15,8 +15,7 @@ def label_efficiency_table(result: dict[str, Any], origin: str) -> str:
         ]
         for row in points[0]["scores"]:
             lines.append(f"| {row} | " + " | ".join(_score(point["scores"][row]) for point in points) + " |")
-        missing = _missing(points)
-        parts += ["\n".join(lines), " ".join([result["claims"][axis]["sentence"], *missing])]
+        parts += ["\n".join(lines), f"{result['claims'][axis]['sentence']} {_missing(points)}".strip()]
     parts.append(f"{_scored(result)} Labels are {result['label_stretch']}. {_note(result)} {origin}")
     return "\n\n".join(parts)
 
@@ -64,13 +63,15 @@ def _share(point: dict[str, Any]) -> str:
     return f"{point['share']:.0%} ({point['drawn']['n_subjects']})"
 
 
-def _missing(points: list[dict[str, Any]]) -> list[str]:
-    return [
-        f"At {point['share']:.0%} class {name} has no label in {number} of {len(point['drawn']['n_labels'])} draws."
-        for point in points
-        for name, number in point["drawn"]["draws_without_class"].items()
-        if name != "Q"  # a handful of beats in the whole database, and not scored
-    ]
+def _missing(points: list[dict[str, Any]]) -> str:
+    """Say how many draws of each share have no label of a class; Q, of a handful of beats, is not scored."""
+    shares = []
+    for point in points:
+        drawn = point["drawn"]
+        counts = [f"{name} in {number}" for name, number in drawn["draws_without_class"].items() if name != "Q"]
+        if counts:
+            shares.append(f"{point['share']:.0%}: {', '.join(counts)} of {len(drawn['n_labels'])}")
+    return f"Draws without any label of a class: {'; '.join(shares)}." if shares else ""
 
 
 def _scored(result: dict[str, Any]) -> str:
