@@ -309,7 +309,8 @@ def _origin(result: dict[str, Any]) -> str:
 def _interval(score: dict[str, float]) -> str:
     if score["low"] == score["high"]:
         return f"{score['mean']:.3f}"
-    return f"{score['mean']:.3f} ({score['low']:.3f}-{score['high']:.3f})"
+    until = " to " if score["low"] < 0 else "-"
+    return f"{score['mean']:.3f} ({score['low']:.3f}{until}{score['high']:.3f})"
 
 
 def with_intervals(write: Callable[..., str], name: str, *arguments: Any) -> str:
