@@ -82,6 +82,18 @@ def test_encode_leaves_incomplete_epochs_out(encoder: EpochEncoder) -> None:
     assert np.isfinite(vectors).all(axis=1).tolist() == [True, False]
 
 
+def test_encode_gives_each_epoch_its_own_vector(encoder: EpochEncoder) -> None:
+    """Epochs share batches of the encoder, and nothing else."""
+    rng = np.random.default_rng(2)
+    epochs = np.cumsum(rng.normal(size=(11, EPOCH_SAMPLES)), axis=1)
+
+    together = encoder.encode(epochs)
+    alone = np.concatenate([encoder._pool([levels]) for levels in encoder.levels(epochs)])
+
+    assert len(np.unique(together[:, 0])) == len(epochs)
+    np.testing.assert_allclose(together, alone, atol=0.05)
+
+
 def test_encode_returns_nothing_for_nothing(encoder: EpochEncoder) -> None:
     """A record of which no epoch is whole is no error."""
     assert np.isnan(encoder.encode(np.full((1, EPOCH_SAMPLES), np.nan))).all()

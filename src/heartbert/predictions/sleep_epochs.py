@@ -6,9 +6,10 @@ amplitudes by their rank in the recording. A reference distribution then gives t
 on as for any other signal: 360 Hz, filter, scaling, levels, tokens, encoder.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,8 @@ EPOCH_SAMPLES = 1000
 _SAMPLES_360HZ = round(EPOCH_S * TARGET_FS)
 # Vectors of an epoch: mean and standard deviation over its samples of the layer that is read.
 N_STATISTICS = 2
+# Enough rows for full batches, of some 2 MB of embeddings each.
+_EPOCHS_TOGETHER = 8
 
 
 def reference_amplitudes(codebook: Codebook, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -164,8 +167,10 @@ class EpochEncoder:
         embeddings = np.full((epochs.shape[0], self.n_embedding), np.nan, dtype=np.float32)
         whole = np.flatnonzero(np.isfinite(epochs).all(axis=1))
         if whole.size:
-            for index, levels in zip(whole, self.levels(epochs[whole]), strict=True):
-                embeddings[index] = self._pool(levels)
+            levels = self.levels(epochs[whole])
+            for first in range(0, whole.size, _EPOCHS_TOGETHER):
+                together = whole[first : first + _EPOCHS_TOGETHER]
+                embeddings[together] = self._pool([next(levels) for _ in together])
         return embeddings
 
     def levels(self, epochs: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.uint8]]:
@@ -183,14 +188,24 @@ class EpochEncoder:
         ranges = [piece_ranges(one, np.ones(one.size, dtype=np.bool_), piece) for one in signals]
         return self.preprocessing.scaling_rule.fit(join_ranges(ranges))
 
-    def _pool(self, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return mean and standard deviation over the samples of one epoch."""
-        tokens = self.tokenizer.encode_levels(levels, self.preprocessing.window_samples, max_tokens=self.max_tokens)
+    def _pool(self, levels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+        """Return mean and standard deviation over the samples of each of some epochs: (n_epochs, n_embedding)."""
+        full, rest = divmod(_SAMPLES_360HZ, self.preprocessing.window_samples)
+        windows = np.array([self.preprocessing.window_samples] * full + [rest] * (rest > 0))
+        tokens = self.tokenizer.encode_levels(
+            np.concatenate(levels), np.tile(windows, len(levels)), max_tokens=self.max_tokens
+        )
         embedded = embed(self.encoder, tokens, layer=self.layer, last=False)
+        edges = np.searchsorted(embedded.window, np.arange(len(levels) + 1) * windows.size)
         weights = (embedded.stops - embedded.starts).astype(np.float64)
-        mean = np.average(embedded.inner, axis=0, weights=weights)
-        spread = np.sqrt(np.average((embedded.inner - mean) ** 2, axis=0, weights=weights))
-        return np.concatenate([mean, spread]).astype(np.float32)
+        return np.stack([_statistics(embedded.inner[a:b], weights[a:b]) for a, b in pairwise(edges)])
+
+
+def _statistics(vectors: npt.NDArray[np.float32], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Return the weighted mean and standard deviation of vectors, one after the other."""
+    mean = np.average(vectors, axis=0, weights=weights)
+    spread = np.sqrt(np.average((vectors - mean) ** 2, axis=0, weights=weights))
+    return np.concatenate([mean, spread]).astype(np.float32)
 
 
 def cut_epochs(blocks: Iterator[Block]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
