@@ -80,7 +80,7 @@ _HEAD_SECTION = """
 {kind}; {n_head_parameters} trained parameters.
 Trained on MIT-BIH records {trained_on}. Scores below are on records {validated_on}, which the
 encoder never saw, but on which the training epoch and the settings were chosen: they are optimistic, and they are not the
-DS2 test set, which has not been opened. Beats placed by {placed_by}; missed and false beats count as errors.
+DS2 test set. Beats placed by {placed_by}; missed and false beats count as errors.
 
 | | {what} | lowest | highest |
 |---|---|---|---|
