@@ -68,6 +68,17 @@ def published_windows_table(result: Mapping[str, Any], interval: Interval, origi
     return "\n".join([*lines, "", note])
 
 
+def late_fusion_table(result: Mapping[str, Any], interval: Interval, origin: str) -> str:
+    """Return the scores of one lead, of the other, and of both."""
+    lines = ["| judged by | macro-F1 | F1 S | F1 V | accuracy |", "|---|---|---|---|---|"]
+    for row, scores in result["rows"].items():
+        cells = (scores["macro_f1"], scores["f1"]["S"], scores["f1"]["V"], scores["accuracy"])
+        lines.append(f"| {row} | " + " | ".join(map(interval, cells)) + " |")
+    records = ", ".join(result["records"])
+    note = f"Records {records}, beats of the reference, the head that ships; 95 % intervals over recordings. {origin}"
+    return "\n".join([*lines, "", note])
+
+
 def _se_ppv(gross: Mapping[str, float | None], of: str) -> str:
     se, ppv = gross[f"{of} Se"], gross[f"{of} +P"]
     return "-" if se is None or ppv is None else f"{se:.2f}/{ppv:.2f}"

@@ -4,8 +4,8 @@
     python benchmarks/claims.py parameter-efficiency heartbeats MITDB_FOLDER --work FOLDER --bundle FOLDER ...
     python benchmarks/claims.py rivals heartbeats MITDB_FOLDER --work FOLDER --bundle FOLDER ...
 
-Further options go to the command as they are. The result of each task goes under its name into
-``benchmarks/results/COMMAND.json``, its plot or page beside it as ``COMMAND-TASK.svg`` or ``.html``.
+Further options go to the command as they are. The result of each task goes under its name, or that of ``--name``, into
+``benchmarks/results/COMMAND.json``, its plot or page beside it as ``COMMAND-NAME.svg`` or ``.html``.
 """
 
 import argparse
@@ -38,12 +38,14 @@ def main() -> None:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("task")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--name", help="where a task is measured in more than one way; by default the task")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments, options = parser.parse_known_args()
+    name = arguments.name or arguments.task
     folders = [Path(option) for option in options if Path(option).is_absolute()]
     origin = provenance([arguments.folder, *folders])
     with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / f"{arguments.command}-{arguments.task}.json"
+        made = Path(temporary) / f"{arguments.command}-{name}.json"
         command = [arguments.command, arguments.task, str(arguments.folder), "-o", str(made), *options]
         subprocess.run([sys.executable, "-c", "from heartbert.cli.main import run; run()", *command], check=True)
         content = json.loads(made.read_text(encoding="utf-8"))
@@ -52,7 +54,7 @@ def main() -> None:
                 shutil.copy(path, beside)
     target = arguments.results / f"{arguments.command}.json"
     with replacing_file(target) as path:
-        results = {**stored(target), arguments.task: {**origin, **content}}
+        results = {**stored(target), name: {**origin, **content}}
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

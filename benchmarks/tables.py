@@ -20,6 +20,7 @@ from beat_tables import (
     ds1_ds2_records_table,
     ds1_ds2_table,
     heartbeats_speed_table,
+    late_fusion_table,
     published_windows_table,
 )
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
@@ -340,6 +341,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ds1_ds2_confusion": partial(plain, ds1_ds2_confusion_table, "heartbeats-ds1-ds2.json"),
     "ds1_ds2_records": partial(plain, ds1_ds2_records_table, "heartbeats-ds1-ds2.json"),
     "published_windows": partial(with_intervals, published_windows_table, "heartbeats-paper.json"),
+    "late_fusion": partial(with_intervals, late_fusion_table, "late-fusion.json"),
     "heartbeats_speed": partial(plain, heartbeats_speed_table, "heartbeats-speed.json"),
     "analyze": analyze_table,
     "stages": stages_table,
@@ -361,8 +363,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed_table,
     "encoding": encoding_table,
     **{
-        f"{name.replace('-', '_')}_{task}": partial(claim_table, write, f"{name}.json", task)
-        for task in ("heartbeats", "sleep", "diagnosis")
+        f"{name}_{task}".replace("-", "_"): partial(claim_table, write, f"{name}.json", task)
+        for task in ("heartbeats", "heartbeats-tuned", "heartbeats-validation", "sleep", "diagnosis")
         for name, write in (
             ("label-efficiency", label_efficiency_table),
             ("parameter-efficiency", parameter_efficiency_table),

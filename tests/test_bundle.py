@@ -162,11 +162,12 @@ def test_calibration_that_cannot_be_read_is_refused(tiny_bundle: Path) -> None:
         _ = replace(bundle, manifest={**bundle.manifest, "heartbeats": {"calibration": {"ece": 1}}}).calibration
 
 
-def test_shipped_bundle_has_a_head_of_temperature_1() -> None:
-    """It was made before there was a temperature, and its results must stay what they were."""
+def test_shipped_bundle_has_calibrated_heads() -> None:
+    """What ships tells how far its probabilities can be trusted, and where abstention leads."""
     with shipped_bundle() as folder:
         bundle = load_bundle(folder)
 
     assert isinstance(bundle.heartbeats, HeartbeatHead)
-    assert bundle.heartbeats.temperature == 1.0
-    assert bundle.calibration is None
+    assert bundle.calibration is not None
+    assert bundle.heartbeats.temperature == bundle.calibration.temperature != 1.0
+    assert bundle.calibration.ece < 0.05
