@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForMaskedLM, ModernBertConfig, PreTrainedModel, RobertaConfig
 from transformers.utils import logging as transformers_logging
 
-from heartbert.embeddings.attention import BY_ROW, RotaryAttention
+from heartbert.embeddings.attention import attend_fast
 from heartbert.errors import BundleError
 from heartbert.tokens import END_ID, PAD_ID, START_ID
 
@@ -113,11 +113,7 @@ def fast_copy(encoder: PreTrainedModel, n_layers: int) -> PreTrainedModel:
         the last one kept.
     """
     copied = copy.deepcopy(_lower(encoder, n_layers) if n_layers < len(encoder_layers(encoder)) else encoder)
-    if encoder.device.type == "cpu":
-        copied.set_attn_implementation(BY_ROW)
-        if copied.config.model_type == "modernbert":
-            for layer in encoder_layers(copied):
-                layer.attn = RotaryAttention(layer.attn)
+    attend_fast(copied)
     return copied.bfloat16() if has_bfloat16(encoder.device) else copied
 
 
