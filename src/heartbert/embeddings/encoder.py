@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def fast_copy(encoder: PreTrainedModel, n_layers: int) -> PreTrainedModel:
         Layers to keep; 0 for the input embedding alone. Where they are not all, ``last_hidden_state`` is the output of
         the last one kept.
     """
-    copied = copy.deepcopy(_lower(encoder, n_layers) if n_layers < len(encoder_layers(encoder)) else encoder)
+    copied = copy.deepcopy(lower_layers(encoder, n_layers))
     attend_fast(copied)
     return copied.bfloat16() if has_bfloat16(encoder.device) else copied
 
@@ -122,8 +122,18 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
-def _lower(encoder: PreTrainedModel, n_layers: int) -> PreTrainedModel:
-    """Return the lower part of a base model; the weights are shared."""
+def in_bfloat16(device: torch.device) -> AbstractContextManager[object]:
+    """Multiply in bfloat16 where that is native, for training; weights and sums stay 32-bit floats."""
+    return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()
+
+
+def lower_layers(encoder: PreTrainedModel, n_layers: int) -> PreTrainedModel:
+    """Return the part of a base model below a layer, or all of it; the weights are shared.
+
+    Its ``last_hidden_state`` is the output of the last layer kept, normalised only where all are kept.
+    """
+    if n_layers >= len(encoder_layers(encoder)):
+        return encoder
     lower: PreTrainedModel = _shallow(encoder)
     if hasattr(encoder, "layers"):
         lower.layers = encoder.layers[:n_layers]

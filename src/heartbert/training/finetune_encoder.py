@@ -26,6 +26,8 @@ from heartbert.training.heartbeat_encoder import (
     add_lora,
     check_layers,
     keep_best,
+    layer_output,
+    learning_copy,
     round_weights,
     shares_of_tokens,
     shuffled,
@@ -92,7 +94,7 @@ def tune_task(
     """
     (table, placed, sides), (read, reading, config, tuning, seed) = data, settings
     units = _tokenize(bundle, placed, (read, reading), len(table), progress)
-    model = copy.deepcopy(bundle.model).to(tuning.device)
+    model = learning_copy(bundle.model, tuning.device)
     additions = add_lora(model, n_layers=read.layer, rank=tuning.lora_rank) if tuning.lora_rank else None
     if additions is None:
         train_layers(model, range(read.layer - tuning.n_layers, read.layer), embeddings=False)
@@ -190,13 +192,9 @@ class _Embedder:
         return vectors, mask
 
     def _pool(self, one: _UnitTokens) -> torch.Tensor:
-        output = self.reader.encoder(
-            input_ids=torch.from_numpy(one.tokens.token_ids).to(self.device),
-            attention_mask=torch.from_numpy(one.tokens.attention_mask).to(self.device),
-            output_hidden_states=True,
-        )
-        hidden = output.hidden_states[self.read.layer][torch.from_numpy(one.usable).to(self.device)]
-        pooled: torch.Tensor = torch.from_numpy(one.shares).to(self.device) @ hidden.float()
+        states = layer_output(self.reader.encoder, one.tokens, self.read.layer)
+        hidden = states[torch.from_numpy(one.usable).to(self.device)]
+        pooled: torch.Tensor = torch.from_numpy(one.shares).to(self.device) @ hidden
         return pooled
 
 

@@ -1,5 +1,6 @@
 """Which weights of an encoder learn with a head: upper layers, or low-rank additions to all of them."""
 
+import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from heartbert.embeddings.encoder import encoder_layers
+from heartbert.embeddings.attention import attend_fast
+from heartbert.embeddings.encoder import encoder_layers, in_bfloat16, lower_layers
 from heartbert.errors import ConfigError
+from heartbert.tokens import Tokens
 
 # Low-rank additions count with alpha / rank (Hu et al., ICLR 2022).
 _LORA_ALPHA_PER_RANK = 2
@@ -92,6 +95,30 @@ def check_layers(n_layers: int, model: PreTrainedModel, *, what: str) -> None:
     n_there = int(model.config.num_hidden_layers)
     if not 0 <= n_layers <= n_there:
         raise ConfigError(f"{what} is {n_layers}; the encoder has {n_there} layers. Give 0 to {n_there}.")
+
+
+def learning_copy(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    """Return a copy of a masked-language model on the device on which it is to learn, with fast attention."""
+    copied = copy.deepcopy(model).to(device)
+    attend_fast(copied.base_model, training=True)
+    return copied
+
+
+def layer_output(encoder: PreTrainedModel, tokens: Tokens, layer: int) -> torch.Tensor:
+    """Apply a base model up to a layer, with gradients.
+
+    Returns
+    -------
+    states : Tensor of float32, shape (n_rows, n_tokens, hidden_size)
+        On the encoder's device; multiplied in bfloat16 where that is native, as `embed` does.
+    """
+    with in_bfloat16(encoder.device):
+        output = lower_layers(encoder, layer)(
+            input_ids=torch.from_numpy(tokens.token_ids).to(encoder.device),
+            attention_mask=torch.from_numpy(tokens.attention_mask).to(encoder.device),
+        )
+    states: torch.Tensor = output.last_hidden_state.float()
+    return states
 
 
 def train_layers(model: PreTrainedModel, layers: range, *, embeddings: bool) -> None:

@@ -25,6 +25,8 @@ from heartbert.training.heartbeat_encoder import (
     add_lora,
     check_layers,
     keep_best,
+    layer_output,
+    learning_copy,
     round_weights,
     shares_of_tokens,
     take_steps,
@@ -96,7 +98,7 @@ def tune_head(
             f"{tuning.n_layers} layers are to learn, and the head reads layer {start.layer}; only those up to it have "
             f"an effect. Give at most {start.layer}."
         )
-    model = copy.deepcopy(bundle.model).to(tuning.device)
+    model = learning_copy(bundle.model, tuning.device)
     additions = add_lora(model, n_layers=start.layer, rank=tuning.lora_rank) if tuning.lora_rank else None
     if additions is None:
         train_layers(model, range(start.layer - tuning.n_layers, start.layer), embeddings=False)
@@ -213,15 +215,10 @@ class BeatEmbedder:
         )
         window_starts = np.arange(0, unscorable.size, self.window_samples)
         tokens, usable = hide_unscorable(tokens, window_starts, unscorable)
-        encoder = self.reader.encoder
-        output = encoder(
-            input_ids=torch.from_numpy(tokens.token_ids).to(encoder.device),
-            attention_mask=torch.from_numpy(tokens.attention_mask).to(encoder.device),
-            output_hidden_states=True,
-        )
-        hidden = output.hidden_states[self.layer][torch.from_numpy(usable).to(encoder.device)]  # (n_tokens, hidden)
+        states = layer_output(self.reader.encoder, tokens, self.layer)
+        hidden = states[torch.from_numpy(usable).to(states.device)]  # (n_tokens, hidden_size)
         covered = (tokens.offsets + (window_starts[tokens.rows_of] + first)[:, None, None])[usable]
-        weights = torch.from_numpy(shares_of_tokens(starts.ravel(), stops.ravel(), covered)).to(encoder.device)
+        weights = torch.from_numpy(shares_of_tokens(starts.ravel(), stops.ravel(), covered)).to(states.device)
         embeddings: torch.Tensor = (weights @ hidden).reshape(r_peaks.size, -1)
         return embeddings
 

@@ -27,6 +27,8 @@ from heartbert.progress import Progress, no_progress
 from heartbert.training.heartbeat_encoder import (
     check_layers,
     keep_best,
+    layer_output,
+    learning_copy,
     round_weights,
     shuffled,
     take_steps,
@@ -125,7 +127,7 @@ def train_window_head(
             "needed."
         )
     n_layers = int(bundle.model.config.num_hidden_layers)
-    model = copy.deepcopy(bundle.model).to(config.device)
+    model = learning_copy(bundle.model, config.device)
     train_layers(model, range(config.frozen_layers, n_layers), embeddings=config.frozen_layers == 0)
     reader = TokenReader(bundle.tokenizer, model.base_model, bundle.max_tokens)
     with torch.random.fork_rng():
@@ -205,10 +207,7 @@ def _loss(
     )
     windows = tokenize_windows(together, np.concatenate([lengths for _, lengths in cut]), reader)
     device = reader.encoder.device
-    hidden = reader.encoder(
-        input_ids=torch.from_numpy(windows.tokens.token_ids).to(device),
-        attention_mask=torch.from_numpy(windows.tokens.attention_mask).to(device),
-    ).last_hidden_state
+    hidden = layer_output(reader.encoder, windows.tokens, int(reader.encoder.config.num_hidden_layers))
     logits = network(hidden[torch.from_numpy(windows.usable).to(device)], torch.from_numpy(windows.counts))
     labels = [leads[number].beats.labels[beat] for number, beat in batch.tolist()]
     loss: torch.Tensor = loss_of(logits, torch.tensor(labels, device=device))

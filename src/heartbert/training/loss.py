@@ -1,12 +1,10 @@
 """What pre-training minimises: the cross-entropy of the hidden tokens, the language head applied to these alone."""
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from heartbert.embeddings.encoder import has_bfloat16, masked_logits
+from heartbert.embeddings.encoder import in_bfloat16, masked_logits
 
 UNCOUNTED = -100
 """Target of a position that only fills up a batch."""
@@ -31,12 +29,7 @@ def restored_loss(
 
     Targets that are `UNCOUNTED` add nothing.
     """
-    with _autocast(shown.device):
+    with in_bfloat16(shown.device):
         hidden = model.base_model(input_ids=shown).last_hidden_state.flatten(0, 1)  # (n_rows * n_tokens, hidden_size)
         logits = masked_logits(model, hidden[positions])  # (n_hidden, n_vocabulary)
     return nn.functional.cross_entropy(logits.float(), targets, ignore_index=UNCOUNTED, reduction="sum")
-
-
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Multiply in bfloat16 where the processor can; weights and sums stay 32-bit floats."""
-    return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()
