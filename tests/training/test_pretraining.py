@@ -167,7 +167,7 @@ def test_pretraining_by_two_processes_gives_the_losses_of_one(tiny_corpus: Path,
 
 def test_gradients_added_up_over_parts_of_a_batch_give_the_same_run(tiny_corpus: Path, tmp_path: Path) -> None:
     """A machine with little memory must be able to train the same encoder."""
-    whole = Pretraining(tiny_corpus, tmp_path / "whole", config_of(4))
+    whole = Pretraining(tiny_corpus, tmp_path / "whole", config_of(4), rows_at_once=4)
     parts = Pretraining(tiny_corpus, tmp_path / "parts", config_of(4), rows_at_once=1)
 
     whole.run()

@@ -31,7 +31,7 @@ def pretrain(
         ),
     ] = None,
     rows_at_once: Annotated[
-        int | None, typer.Option("--rows-at-once", min=1, help="Rows computed together, for little memory.")
+        int | None, typer.Option("--rows-at-once", min=1, help="Rows computed together; fewer take less memory.")
     ] = None,
 ) -> None:
     """Train an encoder by masked-language modelling and write it as a bundle; run again to continue.

@@ -87,8 +87,7 @@ class _Runs:
             seen = nn.functional.pad(seen, (self.reach, self.reach + self._missing), value=hidden)
             bias = seen.unfold(1, self.n_keys, self.run)[:, :, None]
             self._bias = bias if reach is None else bias + _far(self.run, reach, hidden, query.dtype)
-        self._scores = query.new_empty(self.n_heads * self.n_runs, self.run, self.n_keys)
-        self._weights = torch.empty_like(self._scores)
+        self._memory = query.new_empty(0)
 
     def queries(self, row: torch.Tensor) -> torch.Tensor:
         """Cut queries, or what belongs to them, of shape (n_heads, n_tokens, head_size), into runs."""
@@ -115,17 +114,26 @@ class _Runs:
 
     def weigh(self, row: int, queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         """Return how much each query of a row sees of each key, (n_heads * n_runs, run, n_keys), until called again."""
-        torch.baddbmm(self._scores, queries, keys.transpose(1, 2), beta=0, alpha=self.scaling, out=self._scores)
+        if not self._memory.numel():
+            self._memory = queries.new_empty(2, self.n_heads * self.n_runs, self.run, self.n_keys)
+        scores, weights = self._memory
+        torch.baddbmm(scores, queries, keys.transpose(1, 2), beta=0, alpha=self.scaling, out=scores)
         if self._bias is not None:
             bias = self._bias[row if self._bias.shape[0] > 1 else 0]
-            self._scores.view(self.n_heads, self.n_runs, self.run, self.n_keys).add_(bias)
-        return torch.softmax(self._scores, -1, out=self._weights)
+            scores.view(self.n_heads, self.n_runs, self.run, self.n_keys).add_(bias)
+        return torch.softmax(scores, -1, out=weights)
 
     def scores_gradient(self, of_weights: torch.Tensor) -> torch.Tensor:
-        """Return the gradient of the scaled products from that of the last weights, which is overwritten."""
-        gradient = torch.ops.aten._softmax_backward_data.out
-        gradient(of_weights, self._weights, -1, self._weights.dtype, grad_input=self._scores)
-        return self._scores.mul_(self.scaling)
+        """Return the gradient of the scaled products from that of the weights found last, until `weigh` is called."""
+        scores: torch.Tensor = self._memory[0]
+        weights = self._memory[1]
+        torch.ops.aten._softmax_backward_data.out(of_weights, weights, -1, weights.dtype, grad_input=scores)
+        scores *= self.scaling
+        return scores
+
+    def release(self) -> None:
+        """Give the memory of the weights back until they are needed again."""
+        self._memory = self._memory.new_empty(0)
 
 
 def _far(run: int, reach: int, hidden: float, dtype: torch.dtype) -> torch.Tensor:
@@ -150,7 +158,9 @@ class _AttendByRow(torch.autograd.Function):
     def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, runs: _Runs) -> torch.Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.runs = runs
-        return _attend(query, key, value, runs)
+        attended = _attend(query, key, value, runs)
+        runs.release()
+        return attended
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None]:

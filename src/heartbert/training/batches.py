@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from transformers import PreTrainedModel
 
 from heartbert.errors import ConfigError
 from heartbert.tokens import END_ID, N_AROUND, START_ID
@@ -18,6 +19,8 @@ _ROWS_AT_ONCE, N_VALIDATION_ROWS = 12, 96
 _VALIDATION_SEED = 0
 # The number of hidden tokens of a batch is filled up to a multiple of this.
 _SIZES_APART = 128
+# An encoder of no more parameters learns from about so many tokens at once.
+_FEW_PARAMETERS, _TOKENS_AT_ONCE = 20_000_000, 768
 
 
 class RowSampler:
@@ -155,3 +158,14 @@ class BatchMaker:
     def validation(self, *, own: range) -> list[Batch]:
         """Make this process's rows among the `N_VALIDATION_ROWS` that every run is measured on, some at a time."""
         return self.make(N_VALIDATION_ROWS, [_VALIDATION_SEED], own=own).parts(_ROWS_AT_ONCE) if own else []
+
+
+def fitting_rows(model: PreTrainedModel, max_tokens: int) -> int | None:
+    """Return how many rows a small encoder on a processor learns from at once without wasting time; None if all.
+
+    Activations of more rows leave the caches, and a pass over few weights costs nothing.
+    """
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    if model.device.type != "cpu" or n_parameters > _FEW_PARAMETERS:
+        return None
+    return max(1, _TOKENS_AT_ONCE // max_tokens)

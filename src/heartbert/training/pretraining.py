@@ -36,7 +36,7 @@ from heartbert.files import replacing_file, sha256_of
 from heartbert.progress import Progress, no_progress
 from heartbert.tokens import N_AROUND, TOKENIZER_FILE, load_tokenizer
 from heartbert.training.baselines import Baselines, count_baselines
-from heartbert.training.batches import N_VALIDATION_ROWS, Batch, BatchMaker, RowSampler
+from heartbert.training.batches import N_VALIDATION_ROWS, Batch, BatchMaker, RowSampler, fitting_rows
 from heartbert.training.checkpoints import (
     BEST_PREFIX,
     LOG_FILE,
@@ -92,8 +92,9 @@ class Pretraining:
     probe : ProbeData, optional
         Beats that the frozen encoder is probed on every now and then; the score chooses the best checkpoint.
     rows_at_once : int, optional
-        Rows of a process's share that go through the encoder together, for machines with little memory; gradients are
-        added up, so the result does not depend on it.
+        Rows of a process's share that go through the encoder together; gradients are added up, so the result does not
+        depend on it, and fewer take less memory. By default all, but on a processor only as many as fit its caches, if
+        the encoder is small: a pass over few weights costs nothing then.
 
     Attributes
     ----------
@@ -128,7 +129,8 @@ class Pretraining:
         self.model = build_encoder(config.encoder, tokenizer.n_tokens, seed=settings.seed).to(processes.device)
         attend_fast(self.model.base_model, training=True)
         self.state = RunState()
-        self._probe, self._rows_at_once = probe, rows_at_once
+        fitting = fitting_rows(self.model, config.encoder.max_tokens) or settings.rows_per_step
+        self._probe, self._rows_at_once = probe, rows_at_once or fitting
         self._token_lengths = tokenizer.token_lengths
         self._make_batches()
         self._optimizer = build_optimizer(self.model, settings.learning_rate, settings.weight_decay)
@@ -303,7 +305,7 @@ class Pretraining:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
-        parts = batch.parts(self._rows_at_once or batch.hidden.shape[0])
+        parts = batch.parts(self._rows_at_once)
         total = torch.zeros((), device=self.processes.device)
         for number, part in enumerate(parts):
             with self._no_exchange(last=number + 1 == len(parts)):
