@@ -169,9 +169,10 @@ def training_speed_table() -> str:
                 f"| {preset} | {name} | {row['tokens_per_s'][way]:,.0f} | {row['peak_mb'][way]:,.0f} MB | {against} |"
             )
     rows = ", ".join(f"{preset} {row['rows_per_step']}" for preset, row in result["architectures"].items())
+    commits = ", ".join(dict.fromkeys(row.get("commit", result["commit"]) for row in result["architectures"].values()))
     note = (
         f"Rows a step: {rows}. Processor time of {result['n_threads']} thread, medians of {result['n_rounds']} rounds; "
-        f"memory of the whole process. The Trainer has the published settings. {_origin(result)}"
+        f"memory of the whole process. The Trainer has the published settings. {_origin({**result, 'commit': commits})}"
     )
     return "\n".join([*lines, "", note])
 

@@ -15,7 +15,8 @@ Tokens are those of the signal that the encoder reads: padding and special token
 end of one optimiser step to the end of the next one, so batches, masks and gradients are in it, and checks and
 checkpoints are not. Its time is processor time divided by the number of threads, because that does not depend on what
 else the machine does as long as there is one thread; wall time is stored too. Peak memory is that of the whole process
-during these steps; what it held before training, mostly libraries, is stored too.
+during these steps; what it held before training, mostly libraries, is stored too. An architecture that is not named
+keeps what the result says of it, with its own commit.
 """
 
 import argparse
@@ -287,6 +288,14 @@ def with_headline(result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "tokens_per_s": first["tokens_per_s"], "peak_mb": first["peak_mb"]}
 
 
+def kept(output: Path) -> dict[str, Any]:
+    """Return the architectures of an earlier result, each with the commit it was measured at."""
+    if not output.exists():
+        return {}
+    earlier = json.loads(output.read_text(encoding="utf-8"))
+    return {preset: {"commit": earlier["commit"], **row} for preset, row in earlier["architectures"].items()}
+
+
 def main() -> None:
     """Parse the command line, measure, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -306,11 +315,11 @@ def main() -> None:
         f"--rows {arguments.rows} --steps {arguments.steps} --rounds {arguments.rounds} --threads {arguments.threads}",
     ])  # fmt: skip
     result = {**origin, "n_threads": arguments.threads, "n_steps": arguments.steps, "n_rounds": arguments.rounds}
-    result["architectures"] = {}
+    result["architectures"] = kept(arguments.output)
     for preset, corpus in corpora.items():
         n_rows = min(arguments.rows, read_config(preset).pretraining.rows_per_step)
         task = Task(preset, corpus, n_rows, arguments.steps, arguments.threads)
-        result["architectures"][preset] = compare(task, arguments.rounds)
+        result["architectures"][preset] = {"commit": origin["commit"], **compare(task, arguments.rounds)}
         with replacing_file(arguments.output) as temporary:
             temporary.write_text(json.dumps(with_headline(result), indent=1) + "\n", encoding="utf-8")
 
