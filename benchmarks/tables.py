@@ -24,6 +24,7 @@ from beat_tables import (
     published_windows_table,
 )
 from claims_tables import label_efficiency_table, parameter_efficiency_table, rivals_table
+from codec_tables import codec_table, encoding_table, scalings_table, speed_table, vocabularies_table
 from sleep_tables import sleep_goals_table, sleep_night_table, sleep_splits_table, sleep_table
 
 ROOT = Path(__file__).parent.parent
@@ -198,112 +199,6 @@ def ablations_table() -> str:
     return "\n".join([*lines, "", note])
 
 
-def codec_table() -> str:
-    """Return what quantisers lose on the published path, and on the shipped one."""
-    result = read_result("codec.json")
-    database, shipped = result["measured_on"]["database"], result["settings"]["shipped_path"]
-    paths = {result["measured_on"]["published_path"]: "as published", shipped: "as shipped"}
-    rows = {
-        (row["path"], row["quantiser"]): row
-        for row in result["distortion"]
-        if row["database"] == database and row["path"] in paths
-    }
-    lines = [
-        "| quantiser of 100 levels | " + " | ".join(f"{path} ({name})" for path, name in paths.items()) + " |",
-        "|---|" + "---|" * len(paths),
-    ]
-    for quantiser in dict.fromkeys(quantiser for _, quantiser in rows):
-        cells = [_decibels(rows[path, quantiser]) if (path, quantiser) in rows else "" for path in paths]
-        lines.append(f"| {quantiser} | " + " | ".join(cells) + " |")
-    n_hours = result["measured_on"]["n_samples"] / 360 / 3600
-    note = (
-        f"{result['measured_on']['n_records']} recordings of {database}, {n_hours:.1f} lead-hours. dB of all samples "
-        f"together; in brackets of single leads, median and 5th percentile. {_origin(result)}"
-    )
-    return "\n".join([*lines, "", note])
-
-
-def _decibels(row: dict[str, float]) -> str:
-    return f"{row['pooled_snr_db']:.2f} ({row['lead_snr_db_median']:.1f}, {row['lead_snr_db_p5']:.1f})"
-
-
-def scalings_table() -> str:
-    """Return what scalings lose, single leads, with the optimal quantiser."""
-    result = read_result("codec.json")
-    names = [one["database"] for one in result["databases"]]
-    rows = {(row["path"], row["database"]): row for row in result["distortion"] if row["quantiser"] == "lloyd-max"}
-    drift = {(row["path"], row["database"]): row for row in result["drift"] if row["quantiser"] == "lloyd-max"}
-    lines = ["| scaling, filter | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for path in dict.fromkeys(path for path, _ in rows):
-        cells = []
-        for name in names:
-            row, lost = rows.get((path, name)), drift.get((path, name))
-            cell = f"{row['lead_snr_db_median']:.1f}, {row['lead_snr_db_p5']:.1f}" if row else "-"
-            cells.append(cell + (f"; {lost['loss_db']:.2f}" if lost and name != names[0] else ""))
-        lines.append(f"| {path} | " + " | ".join(cells) + " |")
-    note = (
-        f"SNR of single leads in dB, median and 5th percentile; then what a codebook fitted on {names[0]} loses "
-        f"against one fitted there. Clipping counts. {_origin(result)}"
-    )
-    return "\n".join([*lines, "", note])
-
-
-def vocabularies_table() -> str:
-    """Return what vocabularies of some sizes cut the text of the first database into."""
-    result = read_result("codec.json")
-    database = result["measured_on"]["database"]
-    lines = [
-        "| tokenizer | samples a token | tokens a second of ECG | used fewer than 100 times | bits a sample |",
-        "|---|---|---|---|---|",
-    ]
-    for row in result["tokens"]:
-        if row["database"] != database:
-            continue
-        lines.append(
-            f"| {row['coder']}, {row['vocabulary']:,} | {row['samples_per_token']:.2f} "
-            f"| {row['tokens_per_second']:.1f} | {row['rare_share']:.1%} | {row['bits_per_sample']:.2f} |"
-        )
-    return "\n".join([*lines, "", f"On {database}. {_origin(result)}"])
-
-
-def speed_table() -> str:
-    """Return the time from a file to token ids in three ways."""
-    result = read_result("speed.json")
-    lines = ["| vocabulary | as published | usual libraries | heartbert | ratios |", "|---|---|---|---|---|"]
-    for row in (result["file_to_ids"], result["file_to_ids"]["vocabulary_52000"]):
-        n_tokens = row.get("n_tokens", 52_000)
-        lines.append(
-            f"| {n_tokens:,} | {row['published_s']:.2f} s | {row['library_s']:.3f} s | {row['ours_s']:.3f} s "
-            f"| {row['ratio_to_published']:.0f}, {row['ratio_to_library']:.1f} |"
-        )
-    whole = result["all_of_mitdb"]
-    note = (
-        f"Record {result['record']} of {result['database']}, both leads, {result['file_to_ids']['n_samples']:,} "
-        f"samples; processor time on one core, medians. All {whole['n_records']} records take {whole['seconds']:.1f} s "
-        f"in {whole['n_processes']} processes, starting them included. {_origin(result)}"
-    )
-    return "\n".join([*lines, "", note])
-
-
-def encoding_table() -> str:
-    """Return the speed of encoding and of training a tokenizer."""
-    result = read_result("speed.json")
-    lines = ["| vocabulary | `encode_batch_fast` | heartbert, from levels | ratio |", "|---|---|---|---|"]
-    for n_tokens, row in result["encode"]["by_vocabulary"].items():
-        library = row["n_samples"] / row["encode_batch_fast_s"] / 1e6
-        lines.append(f"| {int(n_tokens):,} | {library:.1f} | {row['samples_per_s'] / 1e6:.1f} | {row['ratio']:.1f} |")
-    train = result["train_tokenizer"]
-    compared = train["compared"]
-    ours, library = compared["ours"], compared["library"]
-    note = (
-        f"Million samples a second of one core. Learning {train['n_tokens']:,} tokens from "
-        f"{train['n_samples'] / 1e6:.0f} million samples takes {train['seconds']:.1f} s and {train['peak_mb']:.0f} MB; "
-        f"{compared['n_tokens']:,} tokens from {compared['n_samples'] / 1e6:.0f} million {ours['cpu_seconds']:.1f} s "
-        f"where the trainer of tokenizers takes {library['cpu_seconds']:.1f} s of processor time. {_origin(result)}"
-    )
-    return "\n".join([*lines, "", note])
-
-
 def _origin(result: dict[str, Any]) -> str:
     return f"Commit {result['commit']}, {result['machine']}."
 
@@ -352,17 +247,17 @@ TABLES: dict[str, Callable[[], str]] = {
     "pretraining_first": partial(pretraining_table, "pretraining-first.json"),
     "ablations": ablations_table,
     "training_speed": training_speed_table,
-    "codec": codec_table,
-    "scalings": scalings_table,
-    "vocabularies": vocabularies_table,
+    "codec": partial(plain, codec_table, "codec.json"),
+    "scalings": partial(plain, scalings_table, "codec.json"),
+    "vocabularies": partial(plain, vocabularies_table, "codec.json"),
     "diagnosis": diagnosis_table,
     "sleep": partial(with_intervals, sleep_table, "sleep-slpdb.json"),
     "sleep_goals": partial(with_intervals, sleep_goals_table, "sleep-slpdb.json"),
     "sleep_splits": partial(with_intervals, sleep_splits_table, "sleep-slpdb.json"),
     "sleep_night": partial(plain, sleep_night_table, "sleep-night.json"),
     "codec_downstream": codec_downstream_table,
-    "speed": speed_table,
-    "encoding": encoding_table,
+    "speed": partial(plain, speed_table, "speed.json"),
+    "encoding": partial(plain, encoding_table, "speed.json"),
     **{
         f"{name}_{task}".replace("-", "_"): partial(claim_table, write, f"{name}.json", task)
         for task in ("heartbeats", "heartbeats-tuned", "heartbeats-validation", "sleep", "diagnosis")
