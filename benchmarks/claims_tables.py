@@ -75,7 +75,8 @@ def _missing(points: list[dict[str, Any]]) -> str:
 
 
 def _scored(result: dict[str, Any]) -> str:
-    return f"{result['database']}, {result['side']}: {len(result['scored'])} scored; {result['n_seeds']} seed{'s'[: result['n_seeds'] > 1]}."
+    seeds = f"{result['n_seeds']} seed{'s'[: result['n_seeds'] > 1]}"
+    return f"{result['database']}, {result['side']}: {len(result['scored'])} scored; {seeds}."
 
 
 def _note(result: dict[str, Any]) -> str:
