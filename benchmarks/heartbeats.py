@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--sides", choices=("test", "validation"), default="validation")
     parser.add_argument("--work", type=Path, required=True, help="folder of embeddings and runs")
     parser.add_argument("--bundle", type=Path, default=Path("src/heartbert/bundles/small"))
+    parser.add_argument("--compare", type=Path, nargs="*", default=[], help="bundles of encoders that are rows, too")
     parser.add_argument("--placements", choices=PLACEMENTS, nargs="+", default=PLACEMENTS)
     parser.add_argument("--rows", nargs="+", default=tuple(ROWS), metavar="ROW", help="by default all")
     parser.add_argument("--seeds", type=int, default=5)
@@ -52,6 +53,7 @@ def main() -> None:
         placements=tuple(arguments.placements),
         allow_transductive=arguments.allow_transductive,
         cache=arguments.work / "embeddings",
+        others=tuple(load_bundle(folder) for folder in arguments.compare),
     )
     task = HeartbeatTask(arguments.protocol, arguments.folder, arguments.sides)
     work = arguments.work / f"{arguments.protocol}-{arguments.sides}"

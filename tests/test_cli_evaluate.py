@@ -41,12 +41,14 @@ def run(*arguments: object) -> str:
 def test_validation_side_is_scored_in_one_command(folder: Path, tiny_pretrained: Path, tmp_path: Path) -> None:
     """One command gives scores, rows, files and what leaked, and needs no record of DS2."""
     quick = ("--seeds", 1, "--training-epochs", 1, "--beats", "detected")
+    bundles = ("--bundle", tiny_pretrained, "--compare", tiny_pretrained)
 
-    output = run(folder, "-o", tmp_path / "out", "--bundle", tiny_pretrained, "--sides", "validation", *quick)
+    output = run(folder, "-o", tmp_path / "out", *bundles, "--sides", "validation", *quick)
 
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert (result["protocol"], result["side"]) == ("ds1-ds2", "validation")
     assert "CNN on the raw signal" in output
+    assert "RR + tiny 0.0.1, same head" in output
     assert "than the best baseline" in output
     assert "allowed leak: the training epoch was chosen on 2 test persons" in output
     rows = list(csv.DictReader((tmp_path / "out" / "records.csv").read_text().splitlines()))

@@ -1,5 +1,6 @@
 """A bundle: all fitted parts in one folder that `transformers` loads too; save, load, verify."""
 
+import hashlib
 import json
 import platform
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ from heartbert.predictions.sleep_origin import SleepOrigin, origin_from_json
 from heartbert.predictions.sleep_stages import SLEEP_FILE, SleepHead, load_sleep_head, save_sleep_head
 from heartbert.predictions.task_files import encoder_digest, load_task_heads, save_task_heads
 from heartbert.predictions.tasks import TaskHead
-from heartbert.preprocessing import Preprocessing, load_preprocessing
-from heartbert.tokens import Tokenizer, load_tokenizer
+from heartbert.preprocessing import PREPROCESSOR_FILE, Preprocessing, load_preprocessing
+from heartbert.tokens import TOKENIZER_FILE, Tokenizer, load_tokenizer
 
 MANIFEST_FILE, CARD_FILE = "manifest.json", "README.md"
 HEARTBEATS_FILE, HEARTBEATS_SETTINGS_FILE = "heartbeats.safetensors", "heartbeats.json"
@@ -74,6 +75,13 @@ class Bundle:
     def beat_layer(self) -> int:
         """Encoder layer that the heartbeat head reads; the last one without a head."""
         return self.heartbeats.layer if self.heartbeats else int(self.model.config.num_hidden_layers)
+
+    @property
+    def embedding_digest(self) -> str:
+        """Tells bundles apart by what their embeddings depend on: weights of the encoder, tokenizer, preprocessing."""
+        checksums = self.manifest.get("sha256", {})
+        parts = [encoder_digest(self.model), *(checksums.get(name) for name in (TOKENIZER_FILE, PREPROCESSOR_FILE))]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
     def token_reader(self) -> TokenReader:

@@ -108,6 +108,35 @@ def test_every_row_can_be_asked_for_everywhere(quick: TableSettings) -> None:
     assert replace(quick, everywhere=True).rows_of(apart, "detected") == tuple(ROWS)
 
 
+def test_further_bundles_are_rows_of_the_first_block(
+    bundle: Bundle, quick: TableSettings, write_records: Write, tmp_path: Path
+) -> None:
+    """Encoders of other levels stand in the same table, with the same head on the same beats."""
+    folder = write_records(SOME)
+    other = replace(bundle, manifest={**bundle.manifest, "name": "uniform-levels"})
+    settings = replace(quick, rows=("majority class", OURS), others=(other,))
+
+    table = _evaluate(bundle, folder, tmp_path / "out", settings)
+
+    assert set(table["baselines"]) == {"majority class", "RR + uniform-levels 0.0.1, same head"}
+    ours = {name: table[name] for name in ("accuracy", "macro_f1", "f1")}
+    # The same weights under another name: equal to ours, so the row reads its own bundle with the same head.
+    assert {name: table["baselines"]["RR + uniform-levels 0.0.1, same head"][name] for name in ours} == ours
+    assert not table["detected"]["baselines"]
+
+
+def test_further_bundles_are_guarded_and_have_names_of_their_own(
+    bundle: Bundle, quick: TableSettings, write_records: Write, tmp_path: Path
+) -> None:
+    """A row that has seen the test is no baseline."""
+    folder = write_records(SOME)
+
+    with pytest.raises(LeakageError, match="the encoder has seen the unlabelled signal of 1 test person"):
+        _evaluate(bundle, folder, tmp_path / "out", replace(quick, others=(seen(bundle, "114"),)))
+    with pytest.raises(ConfigError, match="two bundles of one name were given"):
+        replace(quick, others=(bundle, bundle))
+
+
 @pytest.fixture
 def ours_only(quick: TableSettings) -> TableSettings:
     """Return settings of the shortest table."""

@@ -133,6 +133,12 @@ def test_encoder_that_saw_the_recordings_is_refused_before_anything_is_read(
         windows_table.evaluate_windows(known, recordings, tmp_path / "out", quick)
 
 
+def test_further_bundles_are_refused(bundle: Bundle, quick: TableSettings, tmp_path: Path) -> None:
+    """An option that does nothing here is not taken in silence."""
+    with pytest.raises(ConfigError, match="1 further bundles were given, but the table of published windows"):
+        windows_table.evaluate_windows(bundle, [], tmp_path / "out", replace(quick, others=(bundle,)))
+
+
 def test_missing_record_of_ds1_is_named(
     bundle: Bundle, quick: TableSettings, write_records: Write, tmp_path: Path
 ) -> None:

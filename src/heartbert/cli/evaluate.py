@@ -47,6 +47,13 @@ def evaluate_heartbeats(
         typer.Option("--allow-transductive", help="Accept an encoder that saw test signals; the result says so."),
     ] = False,
     cache: Annotated[Path | None, typer.Option("--cache", help="Folder to keep embeddings in.")] = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare",
+            help="Folder of a further bundle, as of other levels: its encoder is a row, with the same head; repeat.",
+        ),
+    ] = None,
     patients: Annotated[int | None, typer.Option("--patients", min=1, help="Icentia11k: patients drawn.")] = None,
     segments: Annotated[
         int | None, typer.Option("--segments", min=1, help="Icentia11k: segments drawn of each patient.")
@@ -69,6 +76,7 @@ def evaluate_heartbeats(
         everywhere=everywhere,
         allow_transductive=allow_transductive,
         cache=cache,
+        others=tuple(HeartBert.load(folder).bundle for folder in others or ()),
     )
     task = heartbeats.HeartbeatTask(protocol, data, sides, patients, segments)
     with stage_progress() as progress:

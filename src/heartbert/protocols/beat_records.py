@@ -96,7 +96,7 @@ class Encoders:
         return embeddings
 
     def _key(self, name: Input, path: Path, r_peaks: npt.NDArray[np.int64]) -> str:
-        parts = [name, self.bundles[name].manifest.get("sha256"), self.layer, str(path.resolve()), path.stat().st_size]
+        parts = [self.bundles[name].embedding_digest, self.layer, str(path.resolve()), path.stat().st_size]
         return hashlib.sha256(json.dumps(parts).encode() + r_peaks.tobytes()).hexdigest()[:16]
 
 

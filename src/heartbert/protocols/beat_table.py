@@ -1,7 +1,7 @@
 """A split of annotated recordings -> the table of scores: every row, both placements of beats, every seed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from heartbert.evaluation.heartbeats import score_tables, table_of_pairs
 from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Placement, encoders_of, read_beats
-from heartbert.protocols.beat_rows import BOOSTING, CLOSE_ROWS, FEW_LABELS, OURS, ROWS, Sides, train_row
+from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Encoders, Placement, encoders_of, read_beats
+from heartbert.protocols.beat_rows import BOOSTING, CLOSE_ROWS, FEW_LABELS, OURS, ROWS, Row, Sides, train_row
 from heartbert.protocols.beat_scoring import Run, score_records, scores_by_record, summarise_runs
 from heartbert.protocols.beat_splits import Split, guard_split
 from heartbert.protocols.run_store import RunStore, open_run_store
@@ -45,6 +45,9 @@ class TableSettings:
         Whether the encoder may have seen the unlabelled signals of test persons; the result then says so.
     cache : Path or None
         Folder for embeddings.
+    others : tuple of Bundle
+        Further bundles, as of encoders pre-trained on other levels: the head on each of them is a row. It reads the
+        layer that the settings of that bundle name.
     """
 
     heads: HeartbeatsConfig
@@ -53,14 +56,20 @@ class TableSettings:
     everywhere: bool = False
     allow_transductive: bool = False
     cache: Path | None = None
+    others: tuple[Bundle, ...] = ()
+
+    def is_whole(self, split: Split, placement: Placement) -> bool:
+        """Say whether a block of the table has all rows, not just the close ones."""
+        return self.everywhere or (not split.name and placement == self.placements[0])
 
     def rows_of(self, split: Split, placement: Placement) -> tuple[str, ...]:
-        """Return the rows of one block of the table."""
-        if self.everywhere or (not split.name and placement == self.placements[0]):
-            return self.rows
-        return tuple(name for name in self.rows if name in CLOSE_ROWS)
+        """Return the rows of `ROWS` in one block of the table."""
+        return self.rows if self.is_whole(split, placement) else tuple(one for one in self.rows if one in CLOSE_ROWS)
 
     def __post_init__(self) -> None:
+        names = [row_of_bundle(one) for one in self.others]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"two bundles of one name were given: {', '.join(names)}. Give each a name of its own.")
         unknown = [name for name in self.rows if name not in ROWS]
         if unknown or OURS not in self.rows or not self.placements or self.heads.n_seeds < 1:
             raise ConfigError(
@@ -68,6 +77,20 @@ class TableSettings:
                 f"{self.heads.n_seeds} seeds cannot be made; it needs '{OURS}', a placement and a seed, and knows the "
                 f"rows {', '.join(ROWS)}. Change one of them."
             )
+
+
+@dataclass(frozen=True)
+class _TableRow:
+    """A row of one block: how it is trained, on what, and what tells its runs apart."""
+
+    row: Row
+    records: Mapping[str, BeatRecord]
+    key: tuple[str, ...]
+
+
+def row_of_bundle(bundle: Bundle) -> str:
+    """Name the row of a further bundle's encoder."""
+    return f"RR + {bundle.name}, same head"
 
 
 def head_settings(bundle: Bundle) -> HeartbeatsConfig:
@@ -117,16 +140,27 @@ def make_table(
     ConfigError
         If the folder holds runs made with other settings.
     """
-    leaks = [guard_split(split, bundle, allow_transductive=settings.allow_transductive) for split in splits]
+    leaks = [_guard(split, (bundle, *settings.others), settings) for split in splits]
     store = open_run_store(output / RUNS_FOLDER, {**fingerprint(bundle, settings), **_sides_of(splits)})
-    records = _read_all(bundle, splits, path_of, settings, progress=progress)
+    examples = {one.name: one for split in splits for one in split.examples}
+    read = partial(_read_all, examples=examples, path_of=path_of, progress=progress)
+    records = read(encoders_of(bundle, settings.heads.layer, cache=settings.cache))
+    others = {row_of_bundle(one): (one, read(_encoder_of(one, settings))) for one in settings.others}
     table: dict[str, Any] = {}
     for number, split in enumerate(splits):
         nested: dict[str, Any] = {}
         for placement in settings.placements:
-            placed = {name: found[placement] for name, found in records.items()}
-            block = {"leaks": [leak.what for leak in leaks[number]]}
-            block |= score_rows(_run_rows(split, placement, placed, store, settings, progress=progress))
+            rows = {
+                name: _TableRow(ROWS[name], _placed(records, placement), (name,))
+                for name in settings.rows_of(split, placement)
+            }
+            if settings.is_whole(split, placement):
+                rows = {
+                    name: _TableRow(ROWS[OURS], _placed(found, placement), (name, one.embedding_digest))
+                    for name, (one, found) in others.items()
+                } | rows
+            block: dict[str, Any] = {"leaks": leaks[number]}
+            block |= score_rows(_run_rows(rows, split, placement, store, settings, progress=progress))
             nested |= block if placement == "reference" else {placement: block}
         table |= {split.name: nested} if split.name else nested
     return table
@@ -135,7 +169,7 @@ def make_table(
 def fingerprint(bundle: Bundle, settings: TableSettings) -> dict[str, Any]:
     """Return what every run depends on; seeds, rows and placements are in its own name."""
     heads = {name: value for name, value in asdict(settings.heads).items() if name not in ("n_seeds", "seed")}
-    return {"bundle": bundle.manifest.get("sha256"), "heads": heads}
+    return {"bundle": bundle.embedding_digest, "heads": heads}
 
 
 def _sides_of(splits: Sequence[Split]) -> dict[str, Any]:
@@ -146,16 +180,25 @@ def _sides_of(splits: Sequence[Split]) -> dict[str, Any]:
     }
 
 
+def _guard(split: Split, bundles: Sequence[Bundle], settings: TableSettings) -> list[str]:
+    """Refuse a split that leaks into one of the bundles; returns what was allowed, in words."""
+    found = [guard_split(split, one, allow_transductive=settings.allow_transductive) for one in bundles]
+    return list(dict.fromkeys(leak.what for leaks in found for leak in leaks))
+
+
+def _encoder_of(bundle: Bundle, settings: TableSettings) -> Encoders:
+    """Return the encoder of a further bundle alone."""
+    encoders = encoders_of(bundle, head_settings(bundle).layer, cache=settings.cache)
+    return replace(encoders, bundles={"encoder": bundle})
+
+
+def _placed(records: Mapping[str, Mapping[Placement, BeatRecord]], placement: Placement) -> dict[str, BeatRecord]:
+    return {name: found[placement] for name, found in records.items()}
+
+
 def _read_all(
-    bundle: Bundle,
-    splits: Sequence[Split],
-    path_of: Callable[[Examples], Path],
-    settings: TableSettings,
-    *,
-    progress: Progress,
+    encoders: Encoders, *, examples: Mapping[str, Examples], path_of: Callable[[Examples], Path], progress: Progress
 ) -> dict[str, dict[Placement, BeatRecord]]:
-    encoders = encoders_of(bundle, settings.heads.layer, cache=settings.cache)
-    examples = {one.name: one for split in splits for one in split.examples}
     records = {}
     for number, (name, one) in enumerate(examples.items()):
         progress(f"embedding {one.record}", number / len(examples))
@@ -164,32 +207,31 @@ def _read_all(
 
 
 def _run_rows(
+    rows: Mapping[str, _TableRow],
     split: Split,
     placement: Placement,
-    records: Mapping[str, BeatRecord],
     store: RunStore,
     settings: TableSettings,
     *,
     progress: Progress,
 ) -> dict[str, list[Run]]:
     """Train and score every row from every seed; what the store has is taken from it."""
-    training, validation, test = (
-        [records[one.name] for one in side] for side in (split.training, split.validation, split.test)
-    )
-    sides = Sides(*([one for one in side if one.beats.r_peaks.size] for side in (training, validation)))
     runs: dict[str, list[Run]] = {}
-    rows = settings.rows_of(split, placement)
-    for number, name in enumerate(rows):
-        n_seeds = settings.heads.n_seeds if ROWS[name].is_random else 1
+    for number, (name, row) in enumerate(rows.items()):
+        training, validation, test = (
+            [row.records[one.name] for one in side] for side in (split.training, split.validation, split.test)
+        )
+        sides = Sides(*([one for one in side if one.beats.r_peaks.size] for side in (training, validation)))
+        n_seeds = settings.heads.n_seeds if row.row.is_random else 1
         for seed in range(settings.heads.seed, settings.heads.seed + n_seeds):
             progress(f"{name}, seed {seed}", number / len(rows))
-            make = partial(_run, name, sides, test, settings.heads, seed)
-            runs.setdefault(name, []).append(store.get((split.name, placement, name, seed), make))
+            make = partial(_run, row.row, sides, test, settings.heads, seed)
+            runs.setdefault(name, []).append(store.get((split.name, placement, *row.key, seed), make))
     return runs
 
 
-def _run(name: str, sides: Sides, test: Sequence[BeatRecord], config: HeartbeatsConfig, seed: int) -> Run:
-    classify = train_row(ROWS[name], sides, config, seed=seed)
+def _run(row: Row, sides: Sides, test: Sequence[BeatRecord], config: HeartbeatsConfig, seed: int) -> Run:
+    classify = train_row(row, sides, config, seed=seed)
     none = np.empty((0, len(AamiClass)), dtype=np.float32)
     return score_records(test, [classify(one) if one.beats.r_peaks.size else none for one in test])
 

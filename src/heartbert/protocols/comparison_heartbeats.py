@@ -1,7 +1,5 @@
 """Heartbeats as a task of the benchmarks: MIT-BIH Arrhythmia, macro-F1 of N, S, V, F, intervals over recordings."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
 from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Encoders, Placement, encoders_of, read_beats
-from heartbert.protocols.beat_rows import BOOSTING, OURS, ROWS, Row, Sides
+from heartbert.protocols.beat_rows import OURS, ROWS, Row, Sides
 from heartbert.protocols.beat_scoring import score_records
 from heartbert.protocols.beat_splits import Split, guard_split
 from heartbert.protocols.beat_table import head_settings
@@ -35,8 +33,8 @@ from heartbert.training.config import HeartbeatsConfig
 from heartbert.training.heartbeats import AnnotatedBeats
 
 RANDOM = "RR + encoder of random weights, same head"
-CURVE_ROWS = (BOOSTING, "RR, same head", "RR + waveform, same head", RANDOM, OURS)
-"""Rows of the label-efficiency curve."""
+CURVE_ROWS = tuple(name for name, row in ROWS.items() if row.label_share == 1)
+"""Rows of the label-efficiency curve: ours and every baseline."""
 # A stretch of fewer beats has no median beat to compare with.
 _FEWEST_BEATS = 10
 _HOW_CHOSEN = (
@@ -310,13 +308,8 @@ def open_heartbeats(
     if RANDOM not in rows:
         encoders = replace(encoders, bundles={"encoder": bundle})
     records = source.read(encoders, progress=progress)
-    made = {name: BeatRow(ROWS[name], config, records, encoder_name(bundle)) for name in rows}
+    made = {name: BeatRow(ROWS[name], config, records, bundle.embedding_digest) for name in rows}
     return assemble(source, made, leaks, [bundle])
-
-
-def encoder_name(bundle: Bundle) -> str:
-    """Tell a bundle's encoder apart from others by all that its vectors depend on."""
-    return hashlib.sha256(json.dumps(bundle.manifest.get("sha256"), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def assemble(

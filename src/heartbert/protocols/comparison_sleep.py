@@ -257,7 +257,7 @@ def random_encoder(bundle: Bundle) -> Any:
 
 def sleep_encoder_name(bundle: Bundle, layer: int) -> str:
     """Tell a bundle's encoder apart by all that its vectors depend on."""
-    return hashlib.sha256(f"{bundle.manifest.get('sha256')}, layer {layer}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{bundle.embedding_digest}, layer {layer}".encode()).hexdigest()[:16]
 
 
 def assemble_sleep(

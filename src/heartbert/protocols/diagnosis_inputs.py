@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from heartbert.bundle import CARD_FILE, Bundle
+from heartbert.bundle import Bundle
 from heartbert.embeddings.encoder import build_encoder
 from heartbert.files import replacing_file
 from heartbert.pipeline import HeartBert
@@ -105,11 +105,10 @@ class InputStore:
         return np.stack([np.load(path, allow_pickle=False) for path in paths])
 
     def key(self, name: Input) -> str:
-        """Name the settings that an input depends on: the bundle by checksum, the layer, the unit."""
+        """Name the settings that an input depends on: what embeds by digest, the layer, the unit."""
         bundle = _bundle(self.settings.bundle)
         if name in {"encoder", "random encoder"}:
-            checksums = {file: value for file, value in bundle.manifest["sha256"].items() if file != CARD_FILE}
-            parts = [checksums, self.settings.layer, self.settings.pooling]
+            parts = [bundle.embedding_digest, self.settings.layer, self.settings.pooling]
         else:
             parts = [asdict(bundle.preprocessing.band), self.amplitude]
         digest = hashlib.sha256(json.dumps([name, *parts], sort_keys=True).encode()).hexdigest()

@@ -24,7 +24,6 @@ from heartbert.protocols.comparison_heartbeats import (
     HeartbeatComparison,
     HeartbeatSource,
     assemble,
-    encoder_name,
     first_beats,
 )
 from heartbert.protocols.comparison_sleep import (
@@ -192,14 +191,14 @@ class _BundleVariants:
         config = replace(self.config, n_units=n_units)
         n_head = count_parameters(build_network(n_embedding, n_units=n_units, dropout=0.0))
         variant = Variant(
-            row=f"{self.bundle.name} {encoder_name(self.bundle)[:6]}: {kind}, {label}",
+            row=f"{self.bundle.name} {self.bundle.embedding_digest[:6]}: {kind}, {label}",
             label=label,
             kind=kind,
             n_trainable=n_head,
             footprint=replace(self.footprint, n_units=n_units),
             bundle=self.bundle.name,
         )
-        return variant, BeatRow(row, config, self.records, encoder_name(self.bundle))
+        return variant, BeatRow(row, config, self.records, self.bundle.embedding_digest)
 
 
 def count_learning(bundle: Bundle, tuning: FineTuning, layer: int) -> int:

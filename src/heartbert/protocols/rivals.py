@@ -29,7 +29,6 @@ from heartbert.protocols.comparison_heartbeats import (
     HeartbeatComparison,
     HeartbeatSource,
     assemble,
-    encoder_name,
 )
 from heartbert.protocols.comparison_sleep import (
     BEATS,
@@ -112,12 +111,12 @@ def heartbeat_rivals(
     leaks = sorted({leak for bundle in rivals.bundles.values() for leak in source.guard(bundle)})
     encoders = encoders_of(first, config.layer, cache=source.cache)
     records = source.read(encoders, progress=progress)
-    rows = {name: BeatRow(ROWS[name], config, records, encoder_name(first)) for name in baselines}
-    rows[rivals.ours] = BeatRow(ROWS[OURS], config, records, encoder_name(first))
+    rows = {name: BeatRow(ROWS[name], config, records, first.embedding_digest) for name in baselines}
+    rows[rivals.ours] = BeatRow(ROWS[OURS], config, records, first.embedding_digest)
     for name, bundle in list(rivals.bundles.items())[1:]:
-        own = replace(config, layer=min(config.layer, int(bundle.model.config.num_hidden_layers)))
+        own = replace(config, layer=head_settings(bundle).layer)
         other = replace(encoders_of(bundle, own.layer, cache=source.cache), bundles={"encoder": bundle})
-        rows[name] = BeatRow(ROWS[OURS], own, source.read(other, progress=progress), encoder_name(bundle))
+        rows[name] = BeatRow(ROWS[OURS], own, source.read(other, progress=progress), bundle.embedding_digest)
     for name, encoder in rivals.encoders.items():
         progress(f"embedding with {name}", 0.0)
         seen = {key: _seen_by(encoder, name, one, source) for key, one in records.items()}

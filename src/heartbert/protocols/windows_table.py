@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import nn
 
 from heartbert.bundle import Bundle
-from heartbert.errors import LeakageError
+from heartbert.errors import ConfigError, LeakageError
 from heartbert.evaluation.bootstrap import bootstrap
 from heartbert.evaluation.ec57 import LABELS
 from heartbert.evaluation.heartbeats import score_tables, table_of_pairs
@@ -94,8 +94,14 @@ def evaluate_windows(
     LeakageError
         If the encoder has seen the recordings and that is not allowed.
     ConfigError
-        If there are fewer persons than folds, or the folder holds runs made with other settings.
+        If there are fewer persons than folds, further bundles are asked for, or the folder holds runs made with other
+        settings.
     """
+    if settings.others:
+        raise ConfigError(
+            f"{len(settings.others)} further bundles were given, but the table of published windows has rows of one "
+            "bundle alone; run it for each of them."
+        )
     known = (LeakKind.TRANSDUCTIVE,) if settings.allow_transductive else ()
     refuse_leaks(
         [], [one for one, _ in recordings], fitted=bundle_parts(bundle.manifest, with_head=False), allowed=known

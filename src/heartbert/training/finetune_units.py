@@ -13,7 +13,6 @@ from heartbert.bundle import Bundle
 from heartbert.errors import ConfigError
 from heartbert.files import replacing_file
 from heartbert.predictions.given_beats import r_peaks_at_360hz
-from heartbert.predictions.task_files import encoder_digest
 from heartbert.predictions.task_units import (
     UnitEmbeddings,
     UnitInput,
@@ -23,12 +22,10 @@ from heartbert.predictions.task_units import (
     join_leads,
     n_samples_360hz,
 )
-from heartbert.preprocessing import PREPROCESSOR_FILE
 from heartbert.progress import Progress, no_progress
 from heartbert.records import read_record
 from heartbert.records.record import Channel, Record
 from heartbert.signals.resampling import TARGET_FS
-from heartbert.tokens import TOKENIZER_FILE
 from heartbert.training.label_tables import LabelTable
 
 # How far a stretch may reach beyond its recording, in seconds: times are often rounded.
@@ -145,9 +142,7 @@ class EmbeddingStore:
     def __init__(self, bundle: Bundle, folder: Path | None) -> None:
         self._parts = bundle.preprocessing, bundle.token_reader
         self._folder = folder
-        checksums = bundle.manifest.get("sha256", {})
-        fitted = [checksums.get(name) for name in (TOKENIZER_FILE, PREPROCESSOR_FILE)]
-        self._bundle = [encoder_digest(bundle.model), *fitted]
+        self._embedding_digest = bundle.embedding_digest
 
     def embed(self, read: UnitInput, units: Units, channel: Channel) -> UnitEmbeddings:
         """Embed units in one lead, or read what was embedded before."""
@@ -162,7 +157,7 @@ class EmbeddingStore:
         return embedded
 
     def _key(self, read: UnitInput, units: Units, channel: Channel) -> str:
-        told = [*self._bundle, read.unit, read.layer, channel.fs, channel.unit, channel.n_samples]
+        told = [self._embedding_digest, read.unit, read.layer, channel.fs, channel.unit, channel.n_samples]
         digest = hashlib.sha256(json.dumps(told).encode())
         digest.update(units.starts.tobytes())
         digest.update(units.stops.tobytes())
