@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from heartbert.protocols.comparison import ComparisonTask
     from heartbert.protocols.comparison_heartbeats import HeartbeatSource
     from heartbert.protocols.comparison_sleep import SleepSource
+    from heartbert.protocols.diagnosis_rows import RowSettings
     from heartbert.training.config import HeartbeatsConfig
     from heartbert.training.sleep_config import SleepConfig
 
 Number = TypeVar("Number", int, float)
 Task = Literal["heartbeats", "sleep"]
+CurveTask = Literal["heartbeats", "sleep", "diagnosis"]
 RUNS_FOLDER = "runs"
 TaskArgument = Annotated[Task, typer.Argument(metavar="TASK", help=f"One of {', '.join(get_args(Task))}.")]
+CurveTaskArgument = Annotated[
+    CurveTask, typer.Argument(metavar="TASK", help=f"One of {', '.join(get_args(CurveTask))}.")
+]
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Folder of the database: mitdb, or slpdb for sleep.")
+    Path, typer.Argument(metavar="DATA", help="Folder of the database: mitdb, slpdb for sleep, ptb-xl for diagnosis.")
 ]
 WorkOption = Annotated[
     Path,
@@ -31,7 +36,10 @@ OutputOption = Annotated[Path, typer.Option("--output", "-o", help="JSON file of
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each row, from different seeds.")]
 SidesOption = Annotated[
     Literal["test", "validation"],
-    typer.Option("--sides", help="heartbeats: score DS2, or the validation records inside DS1 without opening DS2."),
+    typer.Option(
+        "--sides",
+        help="heartbeats: score DS2, or the validation records inside DS1 without opening DS2. diagnosis: fold 10, 9.",
+    ),
 ]
 BeatsOption = Annotated[
     Literal["reference", "detected"],
@@ -56,7 +64,7 @@ MinutesOption = Annotated[
 
 
 def label_efficiency(
-    task: TaskArgument,
+    task: CurveTaskArgument,
     data: DataArgument,
     work: WorkOption,
     output: OutputOption,
@@ -81,6 +89,7 @@ def label_efficiency(
 ) -> None:
     """Measure how much the frozen encoder and every baseline need to learn: scores by share of the training data."""
     from heartbert.pipeline import HeartBert
+    from heartbert.protocols.comparison_diagnosis import open_diagnosis
     from heartbert.protocols.comparison_heartbeats import open_heartbeats
     from heartbert.protocols.comparison_plots import draw_label_efficiency, write_svg
     from heartbert.protocols.comparison_sleep import open_sleep
@@ -94,6 +103,11 @@ def label_efficiency(
         if task == "heartbeats":
             source = _beats(data, work, (sides, beats, records, minutes), allow_transductive=allow_transductive)
             opened = open_heartbeats(loaded, source, heads=_heads(loaded, epochs), progress=progress)
+        elif task == "diagnosis":
+            trained = _diagnosis(epochs)
+            opened = open_diagnosis(
+                data, work / "inputs", bundle=bundle, side=sides, settings=trained, progress=progress
+            )
         else:
             opened = open_sleep(loaded, _nights(data, work, folds), config=_sleep(epochs), progress=progress)
         result = measure_label_efficiency(opened, settings, work / RUNS_FOLDER, progress=progress)
@@ -278,6 +292,12 @@ def _sleep(epochs: int | None) -> "SleepConfig":
     from heartbert.training.sleep_config import SleepConfig
 
     return SleepConfig(n_networks=1) if epochs is None else SleepConfig(n_networks=1, n_training_epochs=epochs)
+
+
+def _diagnosis(epochs: int | None) -> "RowSettings":
+    from heartbert.protocols.diagnosis_rows import RowSettings
+
+    return RowSettings() if epochs is None else RowSettings().with_epochs(epochs)
 
 
 def _missing(points: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -103,7 +103,7 @@ def evaluate_diagnosis(
     protocol = replace(protocol, layer=default_layer(bundle) if protocol.layer is None else protocol.layer)
     database = read_diagnosis_database(folder, progress=progress)
     split = split_folds(database, protocol.side, training=protocol.training)
-    leaks = _guard(split, bundle.manifest)
+    leaks = guard_split(split, bundle.manifest)
     settings = InputSettings(protocol.bundle, int(protocol.layer or 0), protocol.pooling)
     amplitude = amplitude_of(split.records, progress=progress)
     store = InputStore(protocol.work, settings, amplitude, protocol.n_workers)
@@ -127,8 +127,14 @@ def evaluate_diagnosis(
     }
 
 
-def _guard(split: Split, manifest: Mapping[str, Any]) -> list[str]:
-    """Check that no person is on two sides; returns, in words, what the encoder saw without labels."""
+def guard_split(split: Split, manifest: Mapping[str, Any]) -> list[str]:
+    """Check that no person is on two sides; returns, in words, what the encoder saw without labels.
+
+    Raises
+    ------
+    LeakageError
+        If one is, or the manifest of the bundle does not say what it was trained on.
+    """
     training, stopping, scored = (
         [one.examples for one in part] for part in (split.training, split.stopping, split.scored)
     )
