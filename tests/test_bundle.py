@@ -130,7 +130,7 @@ def test_bundle_keeps_the_temperature_of_its_head(tiny_bundle: Path, tmp_path: P
     settings = tmp_path / "heartbeats.json"
     shutil.copy(tiny_bundle / "heartbeats.safetensors", tmp_path)
     content = json.loads((tiny_bundle / "heartbeats.json").read_text())
-    settings.write_text(json.dumps({key: content[key] for key in ("layer", "n_embedding", "n_units")}))
+    settings.write_text(json.dumps({key: content[key] for key in ("layer", "n_embedding", "n_units", "n_directions")}))
     old = _load_head(tmp_path)
 
     assert isinstance(old, HeartbeatHead)

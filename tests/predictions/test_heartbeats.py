@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from heartbert.predictions.bilstm import N_PARTS
 from heartbert.predictions.heartbeats import (
     BEAT_PARTS_S,
     BEATS_PER_SEQUENCE,
@@ -11,8 +12,11 @@ from heartbert.predictions.heartbeats import (
     beat_intervals,
     build_network,
     classify_heartbeats,
+    describe_sequence,
+    late_beats,
     usual_beat,
 )
+from heartbert.signals.beats import RR_FEATURES, rr_features
 
 
 @pytest.fixture
@@ -70,14 +74,15 @@ def test_beat_intervals_lie_around_the_r_peak() -> None:
 
     np.testing.assert_array_equal(starts, [[899, 978, 1029]])
     np.testing.assert_array_equal(stops, [[978, 1029, 1158]])
-    assert len(BEAT_PARTS_S) == 3
+    assert len(BEAT_PARTS_S) == N_PARTS
 
 
-def test_network_learns_one_batch_by_heart() -> None:
+@pytest.mark.parametrize("n_directions", [0, 4])
+def test_network_learns_one_batch_by_heart(n_directions: int) -> None:
     """A head that cannot overfit eight beats is wired wrongly."""
     torch.manual_seed(0)
-    network = build_network(12, n_units=16, dropout=0.0)
-    embeddings, rr, labels = torch.randn(1, 8, 12), torch.randn(1, 8, 6), torch.arange(8)[None] % 5
+    network = build_network(12, n_units=16, dropout=0.0, n_directions=n_directions)
+    embeddings, rr, labels = torch.randn(1, 8, 12), torch.randn(1, 8, len(RR_FEATURES)), torch.arange(8)[None] % 5
     usual = embeddings.median(dim=1, keepdim=True).values
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
 
@@ -96,3 +101,52 @@ def test_usual_beat_is_the_median(n_beats: int) -> None:
     beats = np.random.default_rng(n_beats).normal(size=(n_beats, 30)).astype(np.float32)
 
     assert np.array_equal(usual_beat(beats), np.median(beats, axis=0))
+
+
+def described(embeddings: np.ndarray, *, n_directions: int = 0) -> np.ndarray:
+    """Describe beats that come once a second."""
+    torch.manual_seed(0)
+    network = build_network(embeddings.shape[1], n_units=2, dropout=0.0, n_directions=n_directions)
+    rr = rr_features(np.arange(len(embeddings), dtype=np.float64))
+    return describe_sequence(network, embeddings.astype(np.float32), rr).numpy()
+
+
+def test_what_is_read_of_a_wave_does_not_depend_on_the_direction_in_which_it_differs() -> None:
+    """What an ectopic beat looks like in one person says little of another; how unlike the usual it is says more."""
+    usual = np.tile([3.0, 0.0, 0.0, 0.0], 3)
+    one, other, alike = (np.tile(wave, 3) for wave in ([3.0, 2.0, 0, 0], [3.0, 0, 0, -2.0], [3.0, 0.1, 0, 0]))
+    beats = np.stack([usual] * 40)
+    beats[[10, 20, 30]] = one, other, alike
+
+    features = described(beats)
+
+    np.testing.assert_allclose(features[10], features[20], atol=1e-6)
+    distance, farther, cosine = features[:, 0], features[:, 3], features[:, 6]
+    assert distance[10] == pytest.approx(0.0, abs=1e-3)  # the logarithm of a root mean square of 1
+    assert distance[30] < distance[10] - 2
+    assert farther[5] == 0 < farther[30] < farther[10]
+    assert cosine[5] == pytest.approx(1.0)
+    assert cosine[10] == pytest.approx(9 / (3 * np.sqrt(13)), abs=1e-6)
+
+
+def test_directions_are_read_on_demand() -> None:
+    """With many persons the direction in which beats differ can be learnt."""
+    beats = np.random.default_rng(0).normal(size=(30, 12))
+
+    alone, wide = described(beats), described(beats, n_directions=4)
+
+    assert wide.shape == (30, alone.shape[1] + 2 * 12)
+    np.testing.assert_array_equal(wide[:, : alone.shape[1]], alone)
+    np.testing.assert_allclose(wide[:, alone.shape[1] : alone.shape[1] + 12], beats, atol=1e-6)
+
+
+def test_usual_beat_is_sought_among_those_that_come_late() -> None:
+    """Where most beats are premature, the median of all of them is a premature one."""
+    premature = np.tile([True, True, True, True, False], 20)
+    rr = rr_features(np.cumsum(np.where(premature, 0.6, 1.8)))
+
+    late = late_beats(rr)
+
+    assert not (late & premature)[1:].any()
+    assert np.count_nonzero(late) >= 19
+    assert late_beats(rr[:20]).all()  # four are too few

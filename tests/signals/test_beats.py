@@ -68,7 +68,8 @@ def test_rr_features_of_two_beats_take_the_only_interval_as_usual() -> None:
     """First and last beats lack a neighbour, which must not look like a pause."""
     features = rr_features(np.array([5.0, 6.0]))
 
-    assert features == pytest.approx(np.tile([0, 0, 0, 0, np.log(1 / 0.8), 0], (2, 1)), abs=1e-6)
+    steady = np.log(0.1)  # no change is seen: as little as there can be
+    assert features == pytest.approx(np.tile([*[0] * 8, np.log(1 / 0.8), steady, steady], (2, 1)), abs=1e-6)
 
 
 def test_rr_features_mark_a_premature_beat_by_their_signs() -> None:
@@ -77,11 +78,35 @@ def test_rr_features_mark_a_premature_beat_by_their_signs() -> None:
 
     features = rr_features(times_s)
 
-    previous, following, change, previous_change = features[10, :4]
-    assert previous < 0 < following
+    for previous, following in (features[10, :2], features[10, 2:4]):
+        assert previous < 0 < following
+    change, previous_change = features[10, 4:6]
     assert change > 0 > previous_change
-    assert features[11, 3] > 0
-    assert features[10, 4] == pytest.approx(0.0, abs=1e-6)
+    assert features[11, 5] > 0
+    assert features[12, 6] > 0 > features[8, 7]  # the pause before the previous beat, the short interval after the next
+    assert features[10, 8] == pytest.approx(0.0, abs=0.01)
+
+
+def test_rr_features_show_premature_beats_against_the_mean_where_they_are_the_rule() -> None:
+    """Where most beats are premature the median interval is theirs, and only the mean tells them apart."""
+    intervals = np.tile([0.6, 0.6, 0.6, 0.6, 1.8], 30)
+
+    features = rr_features(np.cumsum(intervals))
+
+    premature, pause = features[70], features[74]
+    assert premature[2] == pytest.approx(0.0, abs=1e-6)
+    assert premature[0] == pytest.approx(np.log(0.6 / 0.84), abs=0.02)
+    assert pause[0] > 0
+
+
+def test_rr_features_tell_fibrillation_from_a_steady_rhythm() -> None:
+    """In fibrillation every second interval is short for the mean, and none of those beats is premature."""
+    rng = np.random.default_rng(0)
+
+    steady, irregular = (rr_features(np.cumsum(0.8 + width * rng.uniform(-1, 1, 200))) for width in (0.01, 0.25))
+
+    assert (irregular[:, 9] > steady[:, 9] + 1.5).all()
+    assert (irregular[:, 10] > steady[:, 10] + 1.0).all()
 
 
 def test_rr_features_of_first_and_last_beat_use_the_local_median() -> None:
@@ -90,7 +115,7 @@ def test_rr_features_of_first_and_last_beat_use_the_local_median() -> None:
 
     features = rr_features(times_s)
 
-    assert features == pytest.approx(np.zeros((20, 6)), abs=1e-5)
+    assert features[:, :9] == pytest.approx(np.zeros((20, 9)), abs=1e-5)
 
 
 def test_rr_features_follow_a_change_of_rate_within_a_minute() -> None:
@@ -99,9 +124,9 @@ def test_rr_features_follow_a_change_of_rate_within_a_minute() -> None:
 
     features = rr_features(times_s)
 
-    assert features[100, :4] == pytest.approx(np.zeros(4), abs=1e-6)
-    assert features[300, :4] == pytest.approx(np.zeros(4), abs=1e-6)
-    assert features[100, 4] > 0 > features[300, 4]
+    assert features[100, :8] == pytest.approx(np.zeros(8), abs=1e-6)
+    assert features[300, :8] == pytest.approx(np.zeros(8), abs=1e-6)
+    assert features[100, 8] > 0 > features[300, 8]
 
 
 def test_rr_features_stay_within_their_bounds() -> None:

@@ -5,34 +5,62 @@ from torch import nn
 
 from heartbert.predictions.dropout import Dropout
 
+# An embedding is made of this many parts of equal size: P wave, QRS complex, T wave.
+N_PARTS = 3
+# Features beyond so many standard deviations say no more.
+_FEATURE_LIMIT = 4.0
+# Units of the layers that read one beat, for each LSTM unit.
+_WIDTH = 4
+
 
 class BeatSequenceHead(nn.Module):
-    """Classifies each beat of a sequence from its embedding, its difference from the usual beat, and its RR intervals.
+    """Classifies each beat of a sequence by how unlike the usual beat it is, and by its RR intervals.
+
+    What is read of the embedding of each wave is how far it is from that of the usual beat, how much farther than
+    others around it, and how far it points the same way: three numbers that mean the same in every person. In which
+    direction it differs does not, and a head that reads it learns the persons it was trained on; with many persons
+    `n_directions` lets it.
 
     Parameters
     ----------
     n_embedding : int
-        Numbers of a beat's embedding.
+        Numbers of a beat's embedding, a multiple of `N_PARTS`.
     n_rr : int
         Numbers that describe its RR intervals.
     n_classes : int
     n_units : int
-        LSTM units in each direction.
+        LSTM units in each direction; the two layers below, which read one beat, have four times as many.
     dropout : float
-        Share of inputs and outputs of the LSTM set to zero while training.
+        Share of the outputs of each layer set to zero while training.
+    n_directions : int
+        Numbers that the embedding and its difference from the usual beat are projected to; 0 reads neither.
     """
 
     mean: torch.Tensor
     scale: torch.Tensor
+    feature_mean: torch.Tensor
+    feature_scale: torch.Tensor
 
-    def __init__(self, n_embedding: int, n_rr: int, n_classes: int, *, n_units: int, dropout: float) -> None:
+    def __init__(
+        self, n_embedding: int, n_rr: int, n_classes: int, *, n_units: int, dropout: float, n_directions: int = 0
+    ) -> None:
         super().__init__()
+        self.n_directions = n_directions
+        self.n_features = 3 * N_PARTS + n_rr
         self.register_buffer("mean", torch.zeros(n_embedding))
         self.register_buffer("scale", torch.ones(n_embedding))
-        self.project = nn.Linear(2 * n_embedding, n_units)
+        self.register_buffer("feature_mean", torch.zeros(self.n_features))
+        self.register_buffer("feature_scale", torch.ones(self.n_features))
         self.dropout = Dropout(dropout)
-        self.lstm = nn.LSTM(n_units + n_rr, n_units, batch_first=True, bidirectional=True)
-        self.classify = nn.Linear(2 * n_units, n_classes)
+        if n_directions:
+            self.project = nn.Linear(2 * n_embedding, n_directions)
+        width = _WIDTH * n_units
+        self.read = nn.Sequential(
+            *(nn.Linear(self.n_features + n_directions, width), nn.GELU(), Dropout(dropout)),
+            *(nn.Linear(width, width), nn.GELU(), Dropout(dropout)),
+        )
+        self.lstm = nn.LSTM(width, n_units, batch_first=True, bidirectional=True)
+        self.classify = nn.Linear(width + 2 * n_units, n_classes)
 
     def forward(self, embeddings: torch.Tensor, usual: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
         """Score every beat of every sequence.
@@ -41,18 +69,44 @@ class BeatSequenceHead(nn.Module):
         ----------
         embeddings : Tensor, shape (n_sequences, n_beats, n_embedding)
         usual : Tensor, shape (n_sequences, 1, n_embedding)
-            Embedding of the usual beat around the sequence: the median.
+            Embedding of the usual beat around the sequence.
         rr : Tensor, shape (n_sequences, n_beats, n_rr)
 
         Returns
         -------
         logits : Tensor, shape (n_sequences, n_beats, n_classes)
         """
-        scaled = (embeddings - self.mean) / self.scale
-        difference = (embeddings - usual) / self.scale
-        projected = nn.functional.gelu(self.project(self.dropout(torch.cat([scaled, difference], dim=-1))))
-        hidden, _ = self.lstm(torch.cat([projected, rr], dim=-1))
-        logits: torch.Tensor = self.classify(self.dropout(hidden))
+        return self.score(self.describe(embeddings, usual, rr))
+
+    def describe(self, embeddings: torch.Tensor, usual: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
+        """Describe every beat beside those around it, without any weight that learns; see `forward`.
+
+        Returns
+        -------
+        described : Tensor, shape (n_sequences, n_beats, n_described)
+            `n_features` numbers and, if directions are read, embeddings and differences.
+        """
+        scaled, expected = ((values - self.mean) / self.scale for values in (embeddings, usual))
+        difference = scaled - expected
+        waves, usual_waves, apart = (
+            torch.unflatten(values, -1, (N_PARTS, -1)) for values in (scaled, expected, difference)
+        )  # (n_sequences, n_beats, n_parts, hidden_size)
+        distance = torch.log(torch.sqrt(apart.square().mean(dim=-1) + 1e-6))
+        farther = distance - distance.median(dim=1, keepdim=True).values
+        alike = nn.functional.cosine_similarity(waves, usual_waves, dim=-1)
+        features = [distance, farther, alike, rr]
+        return torch.cat([*features, scaled, difference] if self.n_directions else features, dim=-1)
+
+    def score(self, described: torch.Tensor) -> torch.Tensor:
+        """Score every beat of every sequence as `describe` gives them; returns logits as `forward` does."""
+        features = (described[..., : self.n_features] - self.feature_mean) / self.feature_scale
+        features = features.clamp(-_FEATURE_LIMIT, _FEATURE_LIMIT)
+        if self.n_directions:
+            directions = self.project(self.dropout(described[..., self.n_features :]))
+            features = torch.cat([features, directions], dim=-1)
+        beats = self.read(features)
+        hidden, _ = self.lstm(beats)
+        logits: torch.Tensor = self.classify(torch.cat([beats, self.dropout(hidden)], dim=-1))
         return logits
 
 

@@ -15,6 +15,9 @@ from heartbert.signals.resampling import TARGET_FS
 BEAT_PARTS_S = ((-0.28, -0.06), (-0.06, 0.08), (0.08, 0.44))
 # Beats classified at a time, and beats of context on each side that are read and not scored: about 8 minutes and 1.
 BEATS_PER_SEQUENCE, CONTEXT_BEATS = 512, 64
+_PREVIOUS_OVER_MEAN = "log of the previous RR over the local mean"
+# The median of fewer late beats is no usual beat.
+_FEWEST_LATE = 8
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,64 @@ def beat_intervals(r_peaks: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64
     return r_peaks[:, None] + parts[:, 0], r_peaks[:, None] + parts[:, 1]
 
 
+def late_beats(rr: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Tell which beats the usual one is the median of: those that come no earlier than beats do on average.
+
+    Where most beats are premature, the median of all is a premature one.
+
+    Parameters
+    ----------
+    rr : ndarray of float32, shape (n_beats, n_rr)
+        See `heartbert.signals.beats.rr_features`.
+
+    Returns
+    -------
+    late : ndarray of bool, shape (n_beats,)
+        All beats if only a few are late.
+    """
+    late = rr[:, RR_FEATURES.index(_PREVIOUS_OVER_MEAN)] >= 0
+    return np.asarray(late if np.count_nonzero(late) >= _FEWEST_LATE else np.ones_like(late))
+
+
 def usual_beat(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the median beat, shape (n_embedding,), of beats of shape (n_beats, n_embedding)."""
     # Sorting rows in memory order is vectorised, and twice as fast as the selection in np.median.
     ordered = np.sort(np.ascontiguousarray(embeddings.T), axis=1)
     n_beats = ordered.shape[1]
     return np.asarray((ordered[:, (n_beats - 1) // 2] + ordered[:, n_beats // 2]) / 2, dtype=np.float32)
+
+
+def sequences(n_beats: int) -> list[tuple[slice, slice]]:
+    """Cut the beats of a lead into runs that are classified one after the other.
+
+    Returns
+    -------
+    runs : list of (slice, slice)
+        The beats of each run, and the same with the beats of context around them.
+    """
+    starts = range(0, n_beats, BEATS_PER_SEQUENCE)
+    runs = [slice(start, min(start + BEATS_PER_SEQUENCE, n_beats)) for start in starts]
+    return [(run, slice(max(0, run.start - CONTEXT_BEATS), min(n_beats, run.stop + CONTEXT_BEATS))) for run in runs]
+
+
+@torch.inference_mode()
+def describe_sequence(
+    network: BeatSequenceHead, embeddings: npt.NDArray[np.float32], rr: npt.NDArray[np.float32]
+) -> torch.Tensor:
+    """Describe the beats of a sequence by what they are beside its usual beat, as the network reads them.
+
+    Parameters
+    ----------
+    network : BeatSequenceHead
+    embeddings : ndarray of float32, shape (n_beats, n_embedding)
+    rr : ndarray of float32, shape (n_beats, n_rr)
+
+    Returns
+    -------
+    described : Tensor of float32, shape (n_beats, n_described)
+    """
+    usual = torch.from_numpy(usual_beat(embeddings[late_beats(rr)]))[None, None]
+    return network.describe(torch.from_numpy(embeddings)[None], usual, torch.from_numpy(rr)[None])[0]
 
 
 class HeartbeatClassifier:
@@ -84,22 +139,20 @@ class HeartbeatClassifier:
         self._network, self._temperature = head.network, head.temperature
         self._rr = rr_features(r_peaks / TARGET_FS)
         self._held = np.empty((0, head.network.mean.numel()), dtype=np.float16)
-        self._first_held, self._next = 0, 0
+        self._runs = sequences(r_peaks.size)
+        self._first_held, self._n_scored = 0, 0
 
     def add(self, embeddings: npt.NDArray[np.float16]) -> None:
         """Add the embeddings of the next beats, shape (n_new, n_parts * hidden_size), and classify what is complete."""
         self._held = np.concatenate([self._held, embeddings])
-        n_beats = self._rr.shape[0]
-        while self._next < n_beats:
-            stop = min(self._next + BEATS_PER_SEQUENCE, n_beats)
-            first, last = max(0, self._next - CONTEXT_BEATS), min(n_beats, stop + CONTEXT_BEATS)
-            if last > self._first_held + self._held.shape[0]:
+        for run, around in self._runs[self._n_scored :]:
+            if around.stop > self._first_held + self._held.shape[0]:
                 return
-            sequence = self._held[first - self._first_held : last - self._first_held].astype(np.float32)
-            scored = self._score(sequence, self._rr[first:last])
-            self.probabilities[self._next : stop] = scored[self._next - first : stop - first]
-            self._next = stop
-            self._forget(max(0, stop - CONTEXT_BEATS))
+            sequence = self._held[around.start - self._first_held : around.stop - self._first_held]
+            scored = self._score(sequence.astype(np.float32), self._rr[around])
+            self.probabilities[run] = scored[run.start - around.start : run.stop - around.start]
+            self._n_scored += 1
+            self._forget(max(0, run.stop - CONTEXT_BEATS))
 
     @property
     def n_held(self) -> int:
@@ -112,8 +165,7 @@ class HeartbeatClassifier:
 
     @torch.inference_mode()
     def _score(self, sequence: npt.NDArray[np.float32], rr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        usual = torch.from_numpy(usual_beat(sequence))[None, None]
-        logits = self._network(torch.from_numpy(sequence)[None], usual, torch.from_numpy(rr)[None])[0]
+        logits = self._network.score(describe_sequence(self._network, sequence, rr)[None])[0]
         probabilities: npt.NDArray[np.float32] = torch.softmax(logits / self._temperature, dim=-1).numpy()
         return probabilities
 
@@ -140,6 +192,8 @@ def classify_heartbeats(
     return classifier.probabilities
 
 
-def build_network(n_embedding: int, *, n_units: int, dropout: float) -> BeatSequenceHead:
-    """Build an untrained heartbeat network for embeddings of `n_embedding` numbers."""
-    return BeatSequenceHead(n_embedding, len(RR_FEATURES), len(AamiClass), n_units=n_units, dropout=dropout)
+def build_network(n_embedding: int, *, n_units: int, dropout: float, n_directions: int = 0) -> BeatSequenceHead:
+    """Build an untrained heartbeat network for embeddings of `n_embedding` numbers; see `BeatSequenceHead`."""
+    return BeatSequenceHead(
+        n_embedding, len(RR_FEATURES), len(AamiClass), n_units=n_units, dropout=dropout, n_directions=n_directions
+    )

@@ -17,9 +17,11 @@ from heartbert.evaluation.ec57_marks import Marks
 from heartbert.evaluation.leakage import Examples
 from heartbert.files import replacing_file
 from heartbert.pipeline import HeartBert
-from heartbert.predictions.heartbeats import HeartbeatHead, build_network
+from heartbert.predictions.bilstm import N_PARTS
+from heartbert.predictions.heartbeats import BEAT_PARTS_S, HeartbeatHead, build_network
 from heartbert.records import read_record
 from heartbert.records.record import Channel
+from heartbert.signals.resampling import TARGET_FS
 from heartbert.signals.scaling import Scaling
 from heartbert.training.config import EncoderConfig
 from heartbert.training.heartbeats import AnnotatedBeats, label_beats
@@ -30,8 +32,10 @@ PLACEMENTS: tuple[Placement, ...] = ("reference", "detected")
 # What a row reads of a beat, beside its RR intervals.
 Input = Literal["encoder", "random encoder", "waveform", "signal", "nothing"]
 
-# A beat's waveform: 0.28 s before to 0.44 s after the R-peak, every fourth sample at 360 Hz.
-WAVEFORM_SAMPLES = np.arange(-101, 158, 4)
+# A beat's waveform: as many samples at 360 Hz of each of its parts, which heads compare apart.
+WAVEFORM_SAMPLES = np.concatenate(
+    [np.linspace(start, stop, 22, endpoint=False) for start, stop in np.array(BEAT_PARTS_S) * TARGET_FS]
+).astype(np.int64)
 # The raw signal around a beat: 3 s, every third sample at 360 Hz; the filter has left nothing above 40 Hz.
 SIGNAL_SAMPLES = np.arange(-540, 540, 3)
 # Seed of the encoder's random weights.
@@ -112,7 +116,9 @@ def embed_at(
 ) -> npt.NDArray[np.float16]:
     """Embed P wave, QRS complex and T wave around given samples of a lead, shape (n_beats, n_parts * hidden_size)."""
     # The head only tells the pipeline which layer to read.
-    reading = HeartBert(replace(bundle, heartbeats=HeartbeatHead(build_network(1, n_units=1, dropout=0.0), layer)))
+    reading = HeartBert(
+        replace(bundle, heartbeats=HeartbeatHead(build_network(N_PARTS, n_units=1, dropout=0.0), layer))
+    )
     return reading.beat_embeddings(channel, scaling, r_peaks)
 
 
@@ -146,7 +152,7 @@ def read_beats(
             **{name: embeddings[index] for name, embeddings in embedded.items()},
             "waveform": samples_around(signal, beats.r_peaks, WAVEFORM_SAMPLES),
             "signal": samples_around(signal, beats.r_peaks, SIGNAL_SAMPLES),
-            "nothing": np.zeros((beats.r_peaks.size, 1), dtype=np.float16),
+            "nothing": np.zeros((beats.r_peaks.size, N_PARTS), dtype=np.float16),
         }
         found[placement] = BeatRecord(examples, beats, inputs, marks, channel.duration_s)
     return found

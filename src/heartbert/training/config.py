@@ -136,12 +136,14 @@ class HeartbeatsConfig:
     """Encoder layer whose token embeddings are pooled, counted from 1; 0 is the input embedding."""
     n_units: int
     """LSTM units in each direction."""
+    n_directions: int
+    """Numbers that embeddings themselves are projected to; 0 reads only how far they are from the usual beat's."""
     learning_rate: float
     """Peak learning rate of AdamW."""
     n_training_epochs: int
-    """Passes over the training beats at most; the best on the validation subjects is kept."""
+    """Passes over the training beats; a head that reads windows, or an encoder that learns, keeps the best of them."""
     dropout: float
-    """Share of input features of the LSTM and of its outputs set to zero while training."""
+    """Share of the outputs of each layer set to zero while training."""
     class_balance: float
     """Exponent of the class weights: 0 natural frequencies, 1 all classes equal."""
     n_seeds: int

@@ -14,7 +14,7 @@ from heartbert.bundle import Bundle
 from heartbert.errors import ConfigError
 from heartbert.predictions.beat_windows import LeadLevels, TokenReader
 from heartbert.predictions.bilstm import BeatSequenceHead
-from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, build_network
+from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, build_network, late_beats
 from heartbert.predictions.scorable import hide_unscorable
 from heartbert.progress import Progress, no_progress
 from heartbert.signals.beats import rr_features
@@ -124,7 +124,9 @@ def tune_head(
 
 def _network(start: HeartbeatHead, dropout: float) -> BeatSequenceHead:
     first = start.network
-    network = build_network(first.mean.numel(), n_units=first.lstm.hidden_size, dropout=dropout)
+    network = build_network(
+        first.mean.numel(), n_units=first.lstm.hidden_size, dropout=dropout, n_directions=first.n_directions
+    )
     network.load_state_dict(first.state_dict())
     return network
 
@@ -177,8 +179,10 @@ def _losses(
             continue
         embeddings = beats.embed(lead.lead, lead.beats.r_peaks[rows])[None]
         labels = torch.from_numpy(lead.beats.labels[rows]).to(embeddings.device)
-        rr = torch.from_numpy(rr_features(lead.beats.r_peaks / TARGET_FS)[rows])[None].to(embeddings.device)
-        yield loss_of(network(embeddings, embeddings.median(dim=1, keepdim=True).values, rr)[0], labels)
+        rr = rr_features(lead.beats.r_peaks / TARGET_FS)[rows]
+        late = torch.from_numpy(late_beats(rr)).to(embeddings.device)
+        usual = embeddings[:, late].median(dim=1, keepdim=True).values
+        yield loss_of(network(embeddings, usual, torch.from_numpy(rr)[None].to(embeddings.device))[0], labels)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Annotated recordings -> heartbeat head: frozen embeddings of beats, then a small BiLSTM."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,12 +18,11 @@ from heartbert.predictions.bilstm import BeatSequenceHead
 from heartbert.predictions.calibration import Calibration, calibrate
 from heartbert.predictions.given_beats import beats_in, r_peaks_at_360hz
 from heartbert.predictions.heartbeats import (
-    BEATS_PER_SEQUENCE,
-    CONTEXT_BEATS,
     HeartbeatHead,
     build_network,
     classify_heartbeats,
-    usual_beat,
+    describe_sequence,
+    sequences,
 )
 from heartbert.predictions.labels import AamiClass
 from heartbert.preprocessing import Preprocessing
@@ -35,11 +34,14 @@ from heartbert.signals.scaling import Scaling
 from heartbert.signals.survey import survey_lead
 from heartbert.training.config import HeartbeatsConfig
 
+Floats = npt.NDArray[np.float32]
 BeatSource = Literal["detected", "reference"]
 # Label of a beat that no reference beat answers to: not trained on.
 UNLABELLED = -1
 # Beats of a training sequence, and sequences of a batch.
-_CROP_BEATS, _CROPS_PER_BATCH = 256, 8
+_CROP_BEATS, _CROPS_PER_BATCH = 128, 16
+# Steps of a training epoch at least: few labels have to be seen often, too.
+_FEWEST_STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class TrainedHead:
         Its temperature was fitted on the validation recordings.
     scores : dict of str to float
     curve : tuple of float
-        Macro-F1 by training epoch.
+        Macro-F1 by training epoch; empty where no epoch was chosen.
     calibration : Calibration or None
         What its probabilities are worth on the validation recordings.
     """
@@ -161,9 +163,9 @@ def train_head(
     *,
     seed: int,
 ) -> TrainedHead:
-    """Train one head; the training epoch with the best macro-F1 on the validation recordings is kept.
+    """Train one head to the end of its schedule, and score it on the validation recordings.
 
-    On the same recordings its temperature is fitted, which leaves every beat in its class. Recordings in which no beat
+    Nothing is chosen by those but the temperature, which leaves every beat in its class. Recordings in which no beat
     was placed are not trained on; among the validation recordings all their beats count as missed.
 
     Parameters
@@ -188,16 +190,18 @@ def train_head(
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_network(training[0].embeddings.shape[1], n_units=config.n_units, dropout=config.dropout)
-        _standardise(network, training)
-        epochs = [
-            (HeartbeatHead(_copy(network), config.layer), score_head(HeartbeatHead(network, config.layer), validation))
-            for network in _training_epochs(network, training, config, rng)
-        ]
-    curve = tuple(scores["macro_f1"] for _, scores in epochs)
-    head, scores = epochs[int(np.argmax(curve))]
+        network = build_network(
+            training[0].embeddings.shape[1],
+            n_units=config.n_units,
+            dropout=config.dropout,
+            n_directions=config.n_directions,
+        )
+        _train(network, training, config, rng)
+    head = HeartbeatHead(network.eval(), config.layer)
     calibration = calibrate_head(head, validation)
-    return TrainedHead(replace(head, temperature=calibration.temperature), scores, curve, calibration)
+    return TrainedHead(
+        replace(head, temperature=calibration.temperature), score_head(head, validation), (), calibration
+    )
 
 
 def calibrate_head(head: HeartbeatHead, recordings: Sequence[AnnotatedBeats]) -> Calibration:
@@ -211,31 +215,26 @@ def calibrate_head(head: HeartbeatHead, recordings: Sequence[AnnotatedBeats]) ->
     return calibrate(scored)
 
 
-def _training_epochs(
-    network: BeatSequenceHead,
-    training: Sequence[AnnotatedBeats],
-    config: HeartbeatsConfig,
-    rng: np.random.Generator,
-) -> Iterator[BeatSequenceHead]:
-    """Train in place; yields the network, in evaluation mode, after each pass over the training beats."""
+def _train(
+    network: BeatSequenceHead, training: Sequence[AnnotatedBeats], config: HeartbeatsConfig, rng: np.random.Generator
+) -> None:
+    """Train a network in place; what it reads of a beat is computed once, as when classifying."""
+    described = _described(network, training)
+    labels = [beats.labels for beats in training]
     loss_of = nn.CrossEntropyLoss(weight=class_weights(training, config.class_balance), ignore_index=UNLABELLED)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.01)
-    n_batches = max(1, sum(beats.r_peaks.size for beats in training) // (_CROP_BEATS * _CROPS_PER_BATCH))
+    n_batches = max(_FEWEST_STEPS, sum(one.size for one in labels) // (_CROP_BEATS * _CROPS_PER_BATCH))
     n_steps = n_batches * config.n_training_epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=n_steps)
-    rr = [rr_features(beats.r_peaks / TARGET_FS) for beats in training]
-    for _ in range(config.n_training_epochs):
-        network.train()
-        for _ in range(n_batches):
-            embeddings, usual, intervals, labels = _draw_batch(training, rr, rng)
-            logits = network(embeddings, usual, intervals)
-            loss = loss_of(logits.flatten(0, 1), labels.flatten())
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-        yield network.eval()
+    network.train()
+    for _ in range(n_steps):
+        beats, wanted = _draw_batch(described, labels, rng)
+        loss = loss_of(network.score(beats).flatten(0, 1), wanted.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
 
 
 def score_head(head: HeartbeatHead, recordings: Sequence[AnnotatedBeats]) -> dict[str, float]:
@@ -274,13 +273,31 @@ def train_heads(
     return sorted(trained, key=lambda one: one.scores["macro_f1"])
 
 
-def _standardise(network: BeatSequenceHead, training: Sequence[AnnotatedBeats]) -> None:
-    """Set the network's input scale from the training beats; recordings count alike."""
-    means = np.stack([beats.embeddings.mean(axis=0, dtype=np.float64) for beats in training])
-    variances = np.stack([beats.embeddings.var(axis=0, dtype=np.float64) for beats in training])
-    scale = np.sqrt(variances.mean(axis=0) + means.var(axis=0)) + 1e-4
-    network.mean.copy_(torch.from_numpy(means.mean(axis=0)))
-    network.scale.copy_(torch.from_numpy(scale))
+def _described(network: BeatSequenceHead, training: Sequence[AnnotatedBeats]) -> list[Floats]:
+    """Set the network's input scales from the training beats, and describe those: (n_beats, n_described) each."""
+    _standardise(network.mean, network.scale, [beats.embeddings for beats in training])
+    described = [_describe_lead(network, beats) for beats in training]
+    _standardise(network.feature_mean, network.feature_scale, [one[:, : network.n_features] for one in described])
+    return described
+
+
+def _describe_lead(network: BeatSequenceHead, beats: AnnotatedBeats) -> Floats:
+    rr = rr_features(beats.r_peaks / TARGET_FS)
+    runs = [
+        describe_sequence(network, beats.embeddings[around].astype(np.float32), rr[around])[
+            run.start - around.start : run.stop - around.start
+        ].numpy()
+        for run, around in sequences(beats.r_peaks.size)
+    ]
+    return np.concatenate(runs)
+
+
+def _standardise(mean: torch.Tensor, scale: torch.Tensor, values: Sequence[npt.NDArray[np.floating]]) -> None:
+    """Set an input scale from the values of recordings, (n_beats, n_numbers) each; recordings count alike."""
+    means = np.stack([one.mean(axis=0, dtype=np.float64) for one in values])
+    variances = np.stack([one.var(axis=0, dtype=np.float64) for one in values])
+    mean.copy_(torch.from_numpy(means.mean(axis=0)))
+    scale.copy_(torch.from_numpy(np.sqrt(variances.mean(axis=0) + means.var(axis=0)) + 1e-4))
 
 
 def class_weights(training: Sequence[AnnotatedBeats], balance: float) -> torch.Tensor:
@@ -293,34 +310,15 @@ def class_weights(training: Sequence[AnnotatedBeats], balance: float) -> torch.T
 
 
 def _draw_batch(
-    training: Sequence[AnnotatedBeats], rr: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Draw sequences of beats; each comes with the usual beat of the minutes around it, as when classifying."""
-    crops = [_draw_crop(training, rr, rng) for _ in range(_CROPS_PER_BATCH)]
-    embeddings, usual, intervals, labels = (torch.stack(part) for part in zip(*crops, strict=True))
-    return embeddings, usual, intervals, labels
-
-
-def _draw_crop(
-    training: Sequence[AnnotatedBeats], rr: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    number = int(rng.integers(len(training)))
-    beats = training[number]
-    n_beats = min(_CROP_BEATS, beats.r_peaks.size)
-    start = int(rng.integers(beats.r_peaks.size - n_beats + 1))
-    half = BEATS_PER_SEQUENCE // 2 + CONTEXT_BEATS
-    middle = start + n_beats // 2
-    around = beats.embeddings[max(0, middle - half) : middle + half].astype(np.float32)
-    rows = slice(start, start + n_beats)
-    padding = [(0, _CROP_BEATS - n_beats)]
-    embeddings = np.pad(beats.embeddings[rows].astype(np.float32), [*padding, (0, 0)])
-    intervals = np.pad(rr[number][rows], [*padding, (0, 0)])
-    labels = np.pad(beats.labels[rows], padding, constant_values=UNLABELLED)
-    usual = usual_beat(around)[None]
-    return tuple(torch.from_numpy(part) for part in (embeddings, usual, intervals, labels))  # type: ignore[return-value]
-
-
-def _copy(network: BeatSequenceHead) -> BeatSequenceHead:
-    copied = build_network(network.mean.numel(), n_units=network.lstm.hidden_size, dropout=0.0)
-    copied.load_state_dict(network.state_dict())
-    return copied.eval()
+    described: Sequence[Floats], labels: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw sequences of consecutive beats, each recording as often as another; a short one is filled up."""
+    crops = []
+    for number in rng.integers(len(described), size=_CROPS_PER_BATCH).tolist():
+        n_beats = min(_CROP_BEATS, labels[number].size)
+        start = int(rng.integers(labels[number].size - n_beats + 1))
+        rows, padding = slice(start, start + n_beats), (0, _CROP_BEATS - n_beats)
+        beats = np.pad(described[number][rows], [padding, (0, 0)])
+        crops.append((beats, np.pad(labels[number][rows], padding, constant_values=UNLABELLED)))
+    beats_of, labels_of = (np.stack(part) for part in zip(*crops, strict=True))
+    return torch.from_numpy(beats_of), torch.from_numpy(labels_of)
