@@ -74,12 +74,16 @@ _BASELINES = """
 Counts are of {n_counted:.1f} million training tokens; neighbours that are hidden from the encoder are hidden from them too.
 """
 
+# What of a head was chosen on the records that it is scored on.
+_CHOSEN_BY_SCORE = ", but on which the training epoch was chosen: they are optimistic"
+_CHOSEN_BEFORE = ", and on which nothing of the network was chosen but the temperature of its probabilities"
+
 _HEAD_SECTION = """
 ## Heartbeat head
 
 {kind}; {n_head_parameters} trained parameters.
 Trained on MIT-BIH records {trained_on}. Scores below are on records {validated_on}, which the
-encoder never saw, but on which the training epoch and the settings were chosen: they are optimistic, and they are not the
+encoder never saw{chosen}; they are not the
 DS2 test set. Beats placed by {placed_by}; missed and false beats count as errors.
 
 | | {what} | lowest | highest |
@@ -251,6 +255,7 @@ def _head_section(head: dict[str, Any]) -> str:
         n_head_parameters=head["n_parameters"],
         trained_on=", ".join(head["trained_on"]),
         validated_on=", ".join(head["validated_on"]),
+        chosen=_CHOSEN_BY_SCORE if head["curve"] else _CHOSEN_BEFORE,
         rows="\n".join(rows),
     )
 
