@@ -79,6 +79,20 @@ def late_fusion_table(result: Mapping[str, Any], interval: Interval, origin: str
     return "\n".join([*lines, "", note])
 
 
+def head_folds_table(result: Mapping[str, Any], interval: Interval, origin: str) -> str:
+    """Return what heads that read different things score on persons left out."""
+    columns = {"macro_f1": "macro-F1", "f1.S": "F1 S", "f1.V": "F1 V", "accuracy": "accuracy"}
+    lines = ["| what the head reads | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns)]
+    for row, scores in result["rows"].items():
+        lines.append(f"| {row} | " + " | ".join(interval(scores[column]) for column in columns) + " |")
+    n_records = sum(len(fold) for fold in result["folds"])
+    note = (
+        f"{n_records} records of DS1 in {len(result['folds'])} folds of persons, beats of the reference, one lead; "
+        f"mean (lowest-highest) over {result['n_seeds']} seeds. {origin}"
+    )
+    return "\n".join([*lines, "", note])
+
+
 def _se_ppv(gross: Mapping[str, float | None], of: str) -> str:
     se, ppv = gross[f"{of} Se"], gross[f"{of} +P"]
     return "-" if se is None or ppv is None else f"{se:.2f}/{ppv:.2f}"

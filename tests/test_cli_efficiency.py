@@ -71,13 +71,16 @@ def test_curve_of_heartbeats_is_printed_stored_and_drawn(
     run: Callable[..., str], mitdb: Path, tmp_path: Path, tables: ModuleType
 ) -> None:
     """One command gives the curve, what follows, the plot, and a result that the tables can show."""
-    output = run(label_efficiency, "heartbeats", mitdb, "--fractions", "0.5,1", "--axes", "subjects")
+    axis = ("--fractions", "0.5,1", "--axes", "subjects")
+    output = run(label_efficiency, "heartbeats", mitdb, *axis, "--without", "BiLSTM on the raw signal")
 
     result = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert (result["task"], result["side"]) == ("heartbeats", "validation")
     assert result["claims"]["subjects"]["sentence"] in output
     assert "50%: class F is missing in 1 of 1 draws" in output
     assert "share of subjects\t50%\t100%" in output
+    assert "CNN on the raw signal" in output
+    assert "BiLSTM on the raw signal" not in output
     assert (tmp_path / "out.svg").read_text(encoding="utf-8").startswith("<?xml")
     table = tables.label_efficiency_table(result, "Commit x.")
     assert "| macro-F1, share of the training subjects | 50% (1) | 100% (2) |" in table

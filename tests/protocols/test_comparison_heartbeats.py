@@ -17,6 +17,7 @@ from heartbert.protocols.comparison_heartbeats import (
     BeatRow,
     HeartbeatComparison,
     HeartbeatSource,
+    curve_rows,
     first_minutes,
     open_heartbeats,
 )
@@ -145,6 +146,18 @@ def test_errors_say_what_to_change(bundle: Bundle, source: HeartbeatSource, head
     (source.folder / "106.hea").unlink()
     with pytest.raises(RecordFormatError, match=r"has no 106.hea; all records of the split are needed"):
         open_heartbeats(bundle, source, heads=heads)
+
+
+def test_curve_has_every_row_with_all_labels_but_those_left_out() -> None:
+    """The claim is made against every baseline; who has no hours leaves some out by name."""
+    rows = curve_rows()
+
+    assert rows[-1] == OURS
+    assert {"majority class", "CNN on the raw signal", "BiLSTM on the raw signal"} < set(rows)
+    assert not [row for row in rows if "10 %" in row]
+    assert curve_rows(["majority class"]) == rows[1:]
+    with pytest.raises(ConfigError, match="there is no row 'CNN' to leave out; choose of majority class, RR,"):
+        curve_rows(["CNN"])
 
 
 def test_ours_must_be_among_the_rows(task: HeartbeatComparison) -> None:

@@ -75,6 +75,13 @@ def label_efficiency(
         Literal["both", "subjects", "labels"],
         typer.Option("--axes", help="Share of the training subjects, of the labels of each, or one after the other."),
     ] = "subjects",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            help="heartbeats: leave out a row, as networks on the raw signal, which take hours; several times.",
+        ),
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="Folder of a bundle; by default the one that ships.")
     ] = None,
@@ -90,7 +97,7 @@ def label_efficiency(
     """Measure how much the frozen encoder and every baseline need to learn: scores by share of the training data."""
     from heartbert.pipeline import HeartBert
     from heartbert.protocols.comparison_diagnosis import open_diagnosis
-    from heartbert.protocols.comparison_heartbeats import open_heartbeats
+    from heartbert.protocols.comparison_heartbeats import curve_rows, open_heartbeats
     from heartbert.protocols.comparison_plots import draw_label_efficiency, write_svg
     from heartbert.protocols.comparison_sleep import open_sleep
     from heartbert.protocols.label_efficiency import AXES, CurveSettings, measure_label_efficiency
@@ -102,7 +109,8 @@ def label_efficiency(
         opened: ComparisonTask
         if task == "heartbeats":
             source = _beats(data, work, (sides, beats, records, minutes), allow_transductive=allow_transductive)
-            opened = open_heartbeats(loaded, source, heads=_heads(loaded, epochs), progress=progress)
+            chosen = curve_rows(without or ())
+            opened = open_heartbeats(loaded, source, heads=_heads(loaded, epochs), rows=chosen, progress=progress)
         elif task == "diagnosis":
             trained = _diagnosis(epochs)
             opened = open_diagnosis(

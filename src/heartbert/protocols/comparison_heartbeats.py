@@ -184,6 +184,20 @@ def first_beats(beats: AnnotatedBeats, duration_s: float) -> AnnotatedBeats:
     )
 
 
+def curve_rows(without: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the rows of the label-efficiency curve but for some.
+
+    Raises
+    ------
+    ConfigError
+        If one of those is no row.
+    """
+    unknown = [name for name in without if name not in CURVE_ROWS]
+    if unknown:
+        raise ConfigError(f"there is no row '{unknown[0]}' to leave out; choose of {', '.join(CURVE_ROWS)}.")
+    return tuple(name for name in CURVE_ROWS if name not in without)
+
+
 @dataclass(frozen=True)
 class HeartbeatSource:
     """Where the recordings are and which of them count.

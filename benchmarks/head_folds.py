@@ -1,0 +1,111 @@
+"""Choose what the heartbeat head reads: persons of DS1 left out in four folds, beats of the reference, one lead.
+
+    python benchmarks/head_folds.py MITDB_FOLDER --work DIR -o benchmarks/results/head-folds.json
+
+Every variant is trained on three quarters of the records of DS1 (MIT-BIH Arrhythmia) and scored on the others, each
+record once; nothing is chosen by what is scored. The encoder that ships is frozen. DS2 is not read.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbert.bundle import load_bundle
+from heartbert.evaluation.heartbeats import confusion_matrix, score_tables
+from heartbert.evaluation.leakage import Examples, refuse_leaks
+from heartbert.files import replacing_file
+from heartbert.predictions.heartbeats import classify_heartbeats
+from heartbert.protocols.beat_records import BeatRecord, Input, encoders_of, read_beats
+from heartbert.training.config import HeartbeatsConfig, read_config
+from heartbert.training.heartbeats import train_head
+
+sys.path.insert(0, str(Path(__file__).parent))
+from provenance import provenance
+
+# The validation records inside DS1 are one fold; S and V beats are spread over the others.
+FOLDS = (
+    ("114", "118", "205", "220", "223"),
+    ("106", "112", "115", "122", "209"),
+    ("101", "119", "201", "208", "230"),
+    ("108", "109", "116", "124", "203", "207", "215"),
+)
+SCORES = ("macro_f1", "f1.S", "f1.V", "f1.F", "accuracy")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a head reads, and how its settings differ from those of the preset `small`."""
+
+    reads: Input = "encoder"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+VARIANTS = {
+    "distances of the encoder's waves (ships)": Variant(),
+    "and 8 directions in which they differ": Variant(changes={"n_directions": 8}),
+    "half as many units": Variant(changes={"n_units": 8}),
+    "twice as many training epochs": Variant(changes={"n_training_epochs": 90}),
+    "distances of the waveform": Variant("waveform"),
+    "distances of an encoder of random weights": Variant("random encoder"),
+    "RR intervals alone": Variant("nothing"),
+}
+
+
+def score(
+    records: Mapping[str, BeatRecord], variant: Variant, config: HeartbeatsConfig, seed: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Train a head for every fold and score all records gross."""
+    table = np.zeros((6, 6))
+    for held_out in FOLDS:
+        sides = ([one for name, one in records.items() if (name in held_out) == scored] for scored in (False, True))
+        training, test = sides
+        refuse_leaks([one.examples for one in training], [one.examples for one in test])
+        seen, left_out = ([one.with_input(variant.reads) for one in side] for side in (training, test))
+        head = train_head(seen, left_out, replace(config, **variant.changes), seed=seed).head
+        for beats in left_out:
+            found = np.argmax(classify_heartbeats(head, beats.embeddings, beats.r_peaks), axis=1)
+            table += confusion_matrix(beats.labels, found)
+    return score_tables(table)
+
+
+def main() -> None:
+    """Parse the command line, train every variant, store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder of embeddings")
+    parser.add_argument("--bundle", type=Path, default=Path("src/heartbert/bundles/small"))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    origin = provenance([arguments.folder, arguments.work])
+    config = read_config("small").heartbeats
+    encoders = encoders_of(load_bundle(arguments.bundle), config.layer, cache=arguments.work / "embeddings")
+    names = sorted(name for fold in FOLDS for name in fold)
+    records = {
+        name: read_beats(encoders, arguments.folder / f"{name}.hea", Examples("mitdb", name))["reference"]
+        for name in names
+    }
+    rows: dict[str, dict[str, Any]] = {}
+    for name, variant in VARIANTS.items():
+        found = [score(records, variant, config, seed) for seed in range(1, arguments.seeds + 1)]
+        values = {key: [float(one[key]) for one in found] for key in SCORES}
+        rows[name] = {key: {"mean": float(np.mean(of)), "low": min(of), "high": max(of)} for key, of in values.items()}
+        print(name, {key: round(one["mean"], 3) for key, one in rows[name].items()}, flush=True)
+    result = {**origin, "database": "mitdb", "folds": FOLDS, "n_seeds": arguments.seeds, "rows": rows}
+    with replacing_file(arguments.output) as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
