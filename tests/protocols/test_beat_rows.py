@@ -22,10 +22,10 @@ def recording(record: str, *, seed: int, n_beats: int = 120) -> BeatRecord:
     shown = is_v[:, None].astype(np.float64)
     signal = shown * np.exp(-((SIGNAL_SAMPLES / 40) ** 2)) + rng.normal(0, 0.05, (n_beats, SIGNAL_SAMPLES.size))
     inputs = {
-        name: (shown + rng.normal(0, 0.05, (n_beats, 4))).astype(np.float16)
+        name: (shown + rng.normal(0, 0.05, (n_beats, 6))).astype(np.float16)
         for name in ("encoder", "random encoder", "waveform")
     }
-    none = np.zeros((n_beats, 1), dtype=np.float16)
+    none = np.zeros((n_beats, 3), dtype=np.float16)
     return replace(one, inputs={**inputs, "signal": signal.astype(np.float16), "nothing": none})
 
 

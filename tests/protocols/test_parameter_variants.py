@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from heartbert.bundle import load_bundle
+from heartbert.bundle import load_bundle, save_bundle
 from heartbert.errors import ConfigError
 from heartbert.protocols import ds1_ds2
 from heartbert.protocols.comparison import Draw
@@ -76,10 +77,17 @@ def test_counted_parameters_are_those_that_learn(tiny_pretrained: Path) -> None:
 
 
 def test_several_encoders_are_compared(
-    source: HeartbeatSource, heads: HeartbeatsConfig, tiny_pretrained: Path, tiny_bundle: Path
+    source: HeartbeatSource, heads: HeartbeatsConfig, tiny_pretrained: Path, tmp_path: Path
 ) -> None:
     """Encoder sizes are bundles; only the first one has the row without encoder."""
-    task, variants = heartbeat_variants(VariantChoices((tiny_pretrained, tiny_bundle), (4,)), source, heads=heads)
+    bundle = load_bundle(tiny_pretrained)
+    with torch.no_grad():
+        next(iter(bundle.model.parameters())).add_(1.0)
+    save_bundle(bundle, tmp_path / "other", card="")
+
+    task, variants = heartbeat_variants(
+        VariantChoices((tiny_pretrained, tmp_path / "other"), (4,)), source, heads=heads
+    )
 
     assert [one.kind for one in variants] == [NO_ENCODER, FROZEN, FROZEN]
     assert len(set(task.rows)) == 3

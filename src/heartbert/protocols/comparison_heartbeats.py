@@ -38,8 +38,8 @@ CURVE_ROWS = tuple(name for name, row in ROWS.items() if row.label_share == 1)
 # A stretch of fewer beats has no median beat to compare with.
 _FEWEST_BEATS = 10
 _HOW_CHOSEN = (
-    "training epochs, and the class weights of the boosting, by all labels of the recordings in chosen_on, for every "
-    "row alike"
+    "training epochs of networks on the raw signal and of encoders that learn, and the class weights of the boosting, "
+    "by all labels of the recordings in chosen_on; nothing by the other rows"
 )
 
 
