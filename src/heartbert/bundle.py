@@ -224,8 +224,14 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
         (building / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, *, heartbeats: bool = True) -> Bundle:
     """Load a bundle after checking every file.
+
+    Parameters
+    ----------
+    folder : Path
+    heartbeats : bool
+        False leaves out the heartbeat head, for who trains a new one: that of an earlier version may not be usable.
 
     Raises
     ------
@@ -237,7 +243,7 @@ def load_bundle(folder: Path) -> Bundle:
         load_preprocessing(folder),
         load_tokenizer(folder),
         load_encoder(folder),
-        _load_head(folder),
+        _load_head(folder) if heartbeats else None,
         manifest,
         load_sleep_head(folder) if SLEEP_FILE in manifest["sha256"] else None,
         load_task_heads(folder, manifest["sha256"]),
@@ -315,7 +321,8 @@ def _load_head(folder: Path) -> Head | None:
         return _head_of(settings, load_file(folder / HEARTBEATS_FILE))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BundleError(
-            f"bundle '{folder.name}': {HEARTBEATS_FILE} cannot be used: {error}; get the bundle again"
+            f"bundle '{folder.name}': {HEARTBEATS_FILE} cannot be used: {error}; get the bundle again, or train its "
+            "head anew with 'heartbert train-heartbeats'"
         ) from error
 
 

@@ -1,3 +1,5 @@
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,8 +8,9 @@ import pytest
 import torch
 import wfdb
 
-from heartbert.bundle import load_bundle
-from heartbert.errors import ConfigError, LeakageError, RecordFormatError
+from heartbert.bundle import HEARTBEATS_SETTINGS_FILE, MANIFEST_FILE, load_bundle
+from heartbert.errors import BundleError, ConfigError, LeakageError, RecordFormatError
+from heartbert.files import sha256_of
 from heartbert.training.bundling import bundle_with_heartbeats
 from heartbert.training.config import read_config
 from heartbert.training.heartbeats import (
@@ -135,6 +138,25 @@ def test_bundle_with_heartbeats_refuses_one_person_under_two_names(tiny_pretrain
 
     with pytest.raises(LeakageError, match="1 person in training and test, first 'mitdb/201'"):
         bundle_with_heartbeats(tiny_pretrained, sides, tmp_path / "x", SETTINGS)
+
+
+def test_head_of_an_earlier_version_is_refused_and_can_be_trained_anew(
+    tiny_bundle: Path, tiny_database: Path, tmp_path: Path
+) -> None:
+    """What a head reads may change between versions; the encoder below it is still good."""
+    old = shutil.copytree(tiny_bundle, tmp_path / "old")
+    settings, manifest = old / HEARTBEATS_SETTINGS_FILE, json.loads((old / MANIFEST_FILE).read_text())
+    content = json.loads(settings.read_text())
+    settings.write_text(json.dumps({name: value for name, value in content.items() if name != "n_directions"}))
+    manifest["sha256"][settings.name] = sha256_of(settings)
+    (old / MANIFEST_FILE).write_text(json.dumps(manifest))
+    sides = [tiny_database / "a.hea"], [tiny_database / "c.hea"]
+
+    with pytest.raises(BundleError, match=r"cannot be used: 'n_directions'; get .* with 'heartbert train-heartbeats'"):
+        load_bundle(old)
+    bundle_with_heartbeats(old, sides, tmp_path / "new", replace(SETTINGS, n_training_epochs=1, n_directions=0))
+
+    assert load_bundle(tmp_path / "new").heartbeats is not None
 
 
 def test_bundle_with_heartbeats_writes_a_card_with_the_scores_of_all_seeds(tiny_bundle: Path) -> None:

@@ -189,7 +189,7 @@ def bundle_with_heartbeats(
     choice = choice or HeadChoice()
     training_paths, validation_paths = recordings
     refuse_leaks(*([Examples(path.parent.name, path.stem) for path in side] for side in recordings))
-    bundle = load_bundle(source)
+    bundle = load_bundle(source, heartbeats=False)
     if choice.window:
         trained, told = _with_window_head(bundle, recordings, choice, choice.window, progress)
     else:
