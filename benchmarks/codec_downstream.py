@@ -24,8 +24,8 @@ import numpy.typing as npt
 from heartbert.evaluation.splits import MITDB_DS1, MITDB_DS1_VALIDATION
 from heartbert.files import replacing_file
 from heartbert.levels import Codebook, Histogram, Method, fit_codebook
+from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES
 from heartbert.preprocessing import Preprocessing
-from heartbert.protocols.beat_records import WAVEFORM_SAMPLES
 from heartbert.records import read_record
 from heartbert.signals.filtering import BandPass
 from heartbert.signals.scaling import AmplitudeRanges, ScalingRule

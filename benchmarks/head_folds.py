@@ -28,7 +28,7 @@ from heartbert.files import replacing_file
 from heartbert.predictions.heartbeats import classify_heartbeats
 from heartbert.protocols.beat_records import BeatRecord, Input, encoders_of, read_beats
 from heartbert.training.config import HeartbeatsConfig, read_config
-from heartbert.training.heartbeats import train_head
+from heartbert.training.heartbeats import n_waveform_of, train_head
 
 sys.path.insert(0, str(Path(__file__).parent))
 from provenance import provenance
@@ -51,13 +51,14 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
+ALONE = {"reads": "encoder"}
 VARIANTS = {
-    "distances of the encoder's waves (ships)": Variant(),
-    "and 8 directions in which they differ": Variant(changes={"n_directions": 8}),
-    "half as many units": Variant(changes={"n_units": 8}),
-    "twice as many training epochs": Variant(changes={"n_training_epochs": 90}),
-    "distances of the waveform": Variant("waveform"),
-    "distances of an encoder of random weights": Variant("random encoder"),
+    "waves of encoder and waveform (ships)": Variant(),
+    "waves of the encoder": Variant(changes=ALONE),
+    "waves of the waveform": Variant("waveform"),
+    "waves of encoder and waveform, encoder of random weights": Variant("random encoder"),
+    "waves of an encoder of random weights": Variant("random encoder", ALONE),
+    "waves of the encoder, and 8 directions in which they differ": Variant(changes={**ALONE, "n_directions": 8}),
     "RR intervals alone": Variant("nothing"),
 }
 
@@ -71,8 +72,10 @@ def score(
         sides = ([one for name, one in records.items() if (name in held_out) == scored] for scored in (False, True))
         training, test = sides
         refuse_leaks([one.examples for one in training], [one.examples for one in test])
-        seen, left_out = ([one.with_input(variant.reads) for one in side] for side in (training, test))
-        head = train_head(seen, left_out, replace(config, **variant.changes), seed=seed).head
+        settings = replace(config, **variant.changes)
+        n_waveform = n_waveform_of(settings) if "encoder" in variant.reads else 0
+        seen, left_out = ([one.with_input(variant.reads, n_waveform) for one in side] for side in (training, test))
+        head = train_head(seen, left_out, settings, seed=seed).head
         for beats in left_out:
             found = np.argmax(classify_heartbeats(head, beats.embeddings, beats.r_peaks), axis=1)
             table += confusion_matrix(beats.labels, found)

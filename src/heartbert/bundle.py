@@ -307,7 +307,12 @@ def _save_head(head: Head, folder: Path) -> None:
         "temperature": head.temperature,
     }
     if isinstance(head, HeartbeatHead):
-        settings |= {"n_embedding": head.network.mean.numel(), "n_directions": head.network.n_directions}
+        shape = head.network
+        settings |= {
+            "n_embedding": shape.mean.numel(),
+            "n_directions": shape.n_directions,
+            "n_waveform": shape.n_waveform,
+        }
     else:
         settings |= {"hidden_size": network.lstm.input_size, "window_samples": head.window_samples}
     (folder / HEARTBEATS_SETTINGS_FILE).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
@@ -332,9 +337,8 @@ def _head_of(settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> Head
     if not 0 < temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}, it must be positive")
     if settings.get("reads", "beats") == "beats":
-        network = build_network(
-            settings["n_embedding"], n_units=settings["n_units"], dropout=0.0, n_directions=settings["n_directions"]
-        )
+        shape = {name: settings[name] for name in ("n_units", "n_directions", "n_waveform")}
+        network = build_network(settings["n_embedding"], dropout=0.0, **shape)
         network.load_state_dict(weights)
         return HeartbeatHead(network.eval(), layer, temperature)
     windows = build_window_network(settings["hidden_size"], n_units=settings["n_units"], dropout=0.0)

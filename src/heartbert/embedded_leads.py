@@ -91,7 +91,8 @@ class LeadReader:
                 return
             n_samples, context = block.stop - block.start, block.context_samples
             with clock.stage("levels"):
-                levels = bundle.preprocessing.codebook.quantize(scaling.apply(block.signal))
+                scaled = scaling.apply(block.signal)
+                levels = bundle.preprocessing.codebook.quantize(scaled)
                 lead = LeadLevels(levels, block.codes != 0)
                 starts = np.arange(0, n_samples, window_samples)
                 stops = np.append(starts[1:], n_samples)
@@ -108,6 +109,7 @@ class LeadReader:
                 usable=usable[tokens.offsets[..., 1] > tokens.offsets[..., 0]],
                 n_clipped=scaling.n_clipped(block.inner_signal),
                 lead=lead,
+                signal=scaled,
                 context_samples=context,
             )
 

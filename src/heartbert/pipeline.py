@@ -320,7 +320,13 @@ class HeartBert:
         return predict_task(self.bundle.task(task), parts, record, lead=lead, r_peaks=r_peaks, window_s=window_s)
 
     def beat_embeddings(
-        self, channel: Channel, scaling: Scaling, r_peaks: npt.NDArray[np.int64], *, layer: int | None = None
+        self,
+        channel: Channel,
+        scaling: Scaling,
+        r_peaks: npt.NDArray[np.int64],
+        *,
+        layer: int | None = None,
+        n_waveform: int = 0,
     ) -> npt.NDArray[np.float16]:
         """Embed the beats at given R-peaks.
 
@@ -332,12 +338,14 @@ class HeartBert:
             Increasing sample indices at 360 Hz.
         layer : int, optional
             Encoder layer; by default the one that the heartbeat head reads, or the last without a head.
+        n_waveform : int
+            See `BeatPooler`.
 
         Returns
         -------
-        embeddings : ndarray of float16, shape (n_beats, n_parts * hidden_size)
+        embeddings : ndarray of float16, shape (n_beats, n_parts * hidden_size + n_waveform)
         """
-        beats = BeatPooler(r_peaks)
+        beats = BeatPooler(r_peaks, n_waveform)
         pooled = [beats.add(block) for block in self._leads.blocks(channel, scaling, layer=layer, last=False)]
         return np.concatenate([*pooled, beats.finish()])
 

@@ -68,8 +68,7 @@ def evaluate_heartbeats(
 
     loaded = HeartBert.load(bundle).bundle
     heads = head_settings(loaded)
-    given = {"n_seeds": seeds, "n_training_epochs": epochs}
-    heads = replace(heads, **{name: value for name, value in given.items() if value is not None})
+    heads = replace(heads, n_seeds=seeds or heads.n_seeds, n_training_epochs=epochs or heads.n_training_epochs)
     settings = TableSettings(
         heads,
         placements=PLACEMENTS if beats == "both" else (beats,),

@@ -8,7 +8,13 @@ import numpy.typing as npt
 
 from heartbert.embeddings.embed import IntervalPooler, TokenEmbeddings
 from heartbert.predictions.beat_windows import LeadLevels, TokenReader, WindowHead, classify_windows
-from heartbert.predictions.heartbeats import HeartbeatClassifier, HeartbeatHead, beat_intervals
+from heartbert.predictions.heartbeats import (
+    WAVEFORM_SAMPLES,
+    HeartbeatClassifier,
+    HeartbeatHead,
+    beat_intervals,
+    samples_around,
+)
 from heartbert.predictions.labels import AamiClass
 
 
@@ -28,6 +34,8 @@ class EmbeddedBlock:
         Samples outside the scaling's range.
     lead : LeadLevels
         The block with some seconds before and after it; beyond the ends of the recording they are reflected.
+    signal : ndarray of float32, shape (n_samples,)
+        The same samples scaled, before they became levels.
     context_samples : int
         How many on each side.
     """
@@ -38,6 +46,7 @@ class EmbeddedBlock:
     usable: npt.NDArray[np.bool_]
     n_clipped: int
     lead: LeadLevels
+    signal: npt.NDArray[np.float32]
     context_samples: int
 
 
@@ -48,16 +57,21 @@ class BeatPooler:
     ----------
     r_peaks : ndarray of int64, shape (n_beats,)
         Increasing sample indices at 360 Hz.
+    n_waveform : int
+        `WAVEFORM_SAMPLES.size` to put the waveform of each beat behind its embedding, 0 for embeddings alone.
     """
 
-    def __init__(self, r_peaks: npt.NDArray[np.int64]) -> None:
+    def __init__(self, r_peaks: npt.NDArray[np.int64], n_waveform: int = 0) -> None:
+        self._waveforms = BeatWaveforms(r_peaks) if n_waveform else None
         self._starts, self._stops = beat_intervals(r_peaks)
         reach = int((self._stops[:, -1] - self._starts[:, 0]).max()) if r_peaks.size else 0
         self._pooler = IntervalPooler(reach)
         self._done = 0
 
     def add(self, block: EmbeddedBlock) -> npt.NDArray[np.float16]:
-        """Return the beats that are complete with this block: (n_new, n_parts * hidden_size)."""
+        """Return the beats that are complete with this block: (n_new, n_parts * hidden_size + n_waveform)."""
+        if self._waveforms is not None:
+            self._waveforms.add(block)
         first = block.window_starts[block.tokens.window[block.usable]]
         self._pooler.add(
             block.tokens.starts[block.usable] + first,
@@ -68,12 +82,50 @@ class BeatPooler:
 
     def finish(self) -> npt.NDArray[np.float16]:
         """Return the beats whose end lies beyond the recording, by the part inside."""
+        if self._waveforms is not None:
+            self._waveforms.finish()
         return self._pool_up_to(self._starts.shape[0])
 
     def _pool_up_to(self, stop: int) -> npt.NDArray[np.float16]:
         pooled = self._pooler.mean(self._starts[self._done : stop], self._stops[self._done : stop])
         self._done = max(self._done, stop)
-        return pooled.reshape(pooled.shape[0], pooled.shape[1] * pooled.shape[2]).astype(np.float16)
+        embeddings = pooled.reshape(pooled.shape[0], pooled.shape[1] * pooled.shape[2]).astype(np.float16)
+        return embeddings if self._waveforms is None else np.hstack([embeddings, self._waveforms.take(len(embeddings))])
+
+
+class BeatWaveforms:
+    """Cuts the waveforms of beats out of blocks that arrive in time order.
+
+    Parameters
+    ----------
+    r_peaks : ndarray of int64, shape (n_beats,)
+        Increasing sample indices at 360 Hz.
+    """
+
+    def __init__(self, r_peaks: npt.NDArray[np.int64]) -> None:
+        self._r_peaks, self._n_cut = r_peaks, 0
+        self._held = np.empty((0, WAVEFORM_SAMPLES.size), dtype=np.float16)
+        self._last: EmbeddedBlock | None = None
+
+    def add(self, block: EmbeddedBlock) -> None:
+        """Cut out the beats of the next block."""
+        self._last = block
+        self._cut(block, int(np.searchsorted(self._r_peaks, block.window_stops[-1])))
+
+    def finish(self) -> None:
+        """Cut out beats behind the last sample, if there are any."""
+        if self._last is not None:
+            self._cut(self._last, self._r_peaks.size)
+
+    def take(self, n_beats: int) -> npt.NDArray[np.float16]:
+        """Return the waveforms of the next beats, shape (n_beats, n_waveform)."""
+        taken, self._held = self._held[:n_beats], self._held[n_beats:]
+        return taken
+
+    def _cut(self, block: EmbeddedBlock, stop: int) -> None:
+        centres = self._r_peaks[self._n_cut : stop] - int(block.window_starts[0]) + block.context_samples
+        self._held = np.concatenate([self._held, samples_around(block.signal, centres, WAVEFORM_SAMPLES)])
+        self._n_cut = max(self._n_cut, stop)
 
 
 class BeatReader(Protocol):
@@ -106,7 +158,7 @@ class SequenceReader:
     """
 
     def __init__(self, head: HeartbeatHead, r_peaks: npt.NDArray[np.int64]) -> None:
-        self._pooler = BeatPooler(r_peaks)
+        self._pooler = BeatPooler(r_peaks, head.network.n_waveform)
         self._classifier = HeartbeatClassifier(head, r_peaks)
         self.probabilities = self._classifier.probabilities
 

@@ -16,15 +16,15 @@ _WIDTH = 4
 class BeatSequenceHead(nn.Module):
     """Classifies each beat of a sequence by how unlike the usual beat it is, and by its RR intervals.
 
-    What is read of the embedding of each wave is how far it is from that of the usual beat, how much farther than
-    others around it, and how far it points the same way: three numbers that mean the same in every person. In which
-    direction it differs does not, and a head that reads it learns the persons it was trained on; with many persons
-    `n_directions` lets it.
+    What is read of the embedding of each wave, and of its waveform, is how far it is from that of the usual beat, how
+    much farther than others around it, and how far it points the same way: three numbers that mean the same in every
+    person. In which direction it differs does not, and a head that reads it learns the persons it was trained on; with
+    many persons `n_directions` lets it.
 
     Parameters
     ----------
-    n_embedding : int
-        Numbers of a beat's embedding, a multiple of `N_PARTS`.
+    sizes : tuple of int
+        Numbers of a beat's embedding and, if it stands behind it, of its waveform; multiples of `N_PARTS`.
     n_rr : int
         Numbers that describe its RR intervals.
     n_classes : int
@@ -42,11 +42,19 @@ class BeatSequenceHead(nn.Module):
     feature_scale: torch.Tensor
 
     def __init__(
-        self, n_embedding: int, n_rr: int, n_classes: int, *, n_units: int, dropout: float, n_directions: int = 0
+        self,
+        sizes: tuple[int, ...],
+        n_rr: int,
+        n_classes: int,
+        *,
+        n_units: int,
+        dropout: float,
+        n_directions: int = 0,
     ) -> None:
         super().__init__()
-        self.n_directions = n_directions
-        self.n_features = 3 * N_PARTS + n_rr
+        self.sizes, self.n_directions = sizes, n_directions
+        self.n_features = 3 * N_PARTS * len(sizes) + n_rr
+        n_embedding = sum(sizes)
         self.register_buffer("mean", torch.zeros(n_embedding))
         self.register_buffer("scale", torch.ones(n_embedding))
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
@@ -62,14 +70,20 @@ class BeatSequenceHead(nn.Module):
         self.lstm = nn.LSTM(width, n_units, batch_first=True, bidirectional=True)
         self.classify = nn.Linear(width + 2 * n_units, n_classes)
 
+    @property
+    def n_waveform(self) -> int:
+        """Numbers of the waveform behind the embedding, 0 if there are none."""
+        return sum(self.sizes[1:])
+
     def forward(self, embeddings: torch.Tensor, usual: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
         """Score every beat of every sequence.
 
         Parameters
         ----------
         embeddings : Tensor, shape (n_sequences, n_beats, n_embedding)
+            With the waveform, if one is read, behind each of them.
         usual : Tensor, shape (n_sequences, 1, n_embedding)
-            Embedding of the usual beat around the sequence.
+            The same of the usual beat around the sequence.
         rr : Tensor, shape (n_sequences, n_beats, n_rr)
 
         Returns
@@ -87,15 +101,10 @@ class BeatSequenceHead(nn.Module):
             `n_features` numbers and, if directions are read, embeddings and differences.
         """
         scaled, expected = ((values - self.mean) / self.scale for values in (embeddings, usual))
-        difference = scaled - expected
-        waves, usual_waves, apart = (
-            torch.unflatten(values, -1, (N_PARTS, -1)) for values in (scaled, expected, difference)
-        )  # (n_sequences, n_beats, n_parts, hidden_size)
-        distance = torch.log(torch.sqrt(apart.square().mean(dim=-1) + 1e-6))
-        farther = distance - distance.median(dim=1, keepdim=True).values
-        alike = nn.functional.cosine_similarity(waves, usual_waves, dim=-1)
-        features = [distance, farther, alike, rr]
-        return torch.cat([*features, scaled, difference] if self.n_directions else features, dim=-1)
+        pairs = zip(*(torch.split(values, list(self.sizes), dim=-1) for values in (scaled, expected)), strict=True)
+        features = [feature for beats, usual_beat in pairs for feature in _compare(beats, usual_beat)]
+        directions = [scaled, scaled - expected] if self.n_directions else []
+        return torch.cat([*features, rr, *directions], dim=-1)
 
     def score(self, described: torch.Tensor) -> torch.Tensor:
         """Score every beat of every sequence as `describe` gives them; returns logits as `forward` does."""
@@ -108,6 +117,15 @@ class BeatSequenceHead(nn.Module):
         hidden, _ = self.lstm(beats)
         logits: torch.Tensor = self.classify(torch.cat([beats, self.dropout(hidden)], dim=-1))
         return logits
+
+
+def _compare(beats: torch.Tensor, usual: torch.Tensor) -> list[torch.Tensor]:
+    """Compare the waves of beats with those of the usual one: distance, the same less its median, cosine of each."""
+    waves, usual_waves = (torch.unflatten(values, -1, (N_PARTS, -1)) for values in (beats, usual))
+    # (n_sequences, n_beats, n_parts, n_numbers)
+    distance = torch.log(torch.sqrt((waves - usual_waves).square().mean(dim=-1) + 1e-6))
+    farther = distance - distance.median(dim=1, keepdim=True).values
+    return [distance, farther, nn.functional.cosine_similarity(waves, usual_waves, dim=-1)]
 
 
 class TokenSequenceHead(nn.Module):

@@ -13,6 +13,10 @@ from heartbert.signals.resampling import TARGET_FS
 
 # Parts of a beat whose token embeddings are averaged apart, in seconds from the R-peak: P wave, QRS complex, T wave.
 BEAT_PARTS_S = ((-0.28, -0.06), (-0.06, 0.08), (0.08, 0.44))
+# A beat's waveform: as many samples at 360 Hz of each of its parts, which heads compare apart.
+WAVEFORM_SAMPLES = np.concatenate(
+    [np.linspace(start, stop, 22, endpoint=False) for start, stop in np.array(BEAT_PARTS_S) * TARGET_FS]
+).astype(np.int64)
 # Beats classified at a time, and beats of context on each side that are read and not scored: about 8 minutes and 1.
 BEATS_PER_SEQUENCE, CONTEXT_BEATS = 512, 64
 _PREVIOUS_OVER_MEAN = "log of the previous RR over the local mean"
@@ -115,6 +119,14 @@ def describe_sequence(
     return network.describe(torch.from_numpy(embeddings)[None], usual, torch.from_numpy(rr)[None])[0]
 
 
+def samples_around(
+    signal: npt.NDArray[np.float32], centres: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float16]:
+    """Take samples around each centre; beyond the ends the first or last sample. Shape (n_centres, n_offsets)."""
+    index = np.clip(centres[:, None] + offsets, 0, signal.size - 1)
+    return np.asarray(signal[index], dtype=np.float16)
+
+
 class HeartbeatClassifier:
     """Classifies the beats of one lead while their embeddings arrive.
 
@@ -192,8 +204,22 @@ def classify_heartbeats(
     return classifier.probabilities
 
 
-def build_network(n_embedding: int, *, n_units: int, dropout: float, n_directions: int = 0) -> BeatSequenceHead:
-    """Build an untrained heartbeat network for embeddings of `n_embedding` numbers; see `BeatSequenceHead`."""
+def build_network(
+    n_embedding: int, *, n_units: int, dropout: float, n_directions: int = 0, n_waveform: int = 0
+) -> BeatSequenceHead:
+    """Build an untrained heartbeat network for beats of `n_embedding` numbers, the last ones their waveform."""
+    sizes = (n_embedding - n_waveform, n_waveform) if n_waveform else (n_embedding,)
     return BeatSequenceHead(
-        n_embedding, len(RR_FEATURES), len(AamiClass), n_units=n_units, dropout=dropout, n_directions=n_directions
+        sizes, len(RR_FEATURES), len(AamiClass), n_units=n_units, dropout=dropout, n_directions=n_directions
+    )
+
+
+def untrained_like(network: BeatSequenceHead, *, dropout: float) -> BeatSequenceHead:
+    """Build an untrained network of the same shape."""
+    return build_network(
+        network.mean.numel(),
+        n_units=network.lstm.hidden_size,
+        dropout=dropout,
+        n_directions=network.n_directions,
+        n_waveform=network.n_waveform,
     )

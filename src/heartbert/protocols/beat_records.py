@@ -18,10 +18,9 @@ from heartbert.evaluation.leakage import Examples
 from heartbert.files import replacing_file
 from heartbert.pipeline import HeartBert
 from heartbert.predictions.bilstm import N_PARTS
-from heartbert.predictions.heartbeats import BEAT_PARTS_S, HeartbeatHead, build_network
+from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES, HeartbeatHead, build_network, samples_around
 from heartbert.records import read_record
 from heartbert.records.record import Channel
-from heartbert.signals.resampling import TARGET_FS
 from heartbert.signals.scaling import Scaling
 from heartbert.training.config import EncoderConfig
 from heartbert.training.heartbeats import AnnotatedBeats, label_beats
@@ -32,10 +31,6 @@ PLACEMENTS: tuple[Placement, ...] = ("reference", "detected")
 # What a row reads of a beat, beside its RR intervals.
 Input = Literal["encoder", "random encoder", "waveform", "signal", "nothing"]
 
-# A beat's waveform: as many samples at 360 Hz of each of its parts, which heads compare apart.
-WAVEFORM_SAMPLES = np.concatenate(
-    [np.linspace(start, stop, 22, endpoint=False) for start, stop in np.array(BEAT_PARTS_S) * TARGET_FS]
-).astype(np.int64)
 # The raw signal around a beat: 3 s, every third sample at 360 Hz; the filter has left nothing above 40 Hz.
 SIGNAL_SAMPLES = np.arange(-540, 540, 3)
 # Seed of the encoder's random weights.
@@ -64,9 +59,12 @@ class BeatRecord:
     reference: Marks
     duration_s: float
 
-    def with_input(self, name: Input) -> AnnotatedBeats:
-        """Return the beats with one of the inputs in the place of their embeddings."""
-        return replace(self.beats, embeddings=self.inputs[name])
+    def with_input(self, name: Input, n_waveform: int = 0) -> AnnotatedBeats:
+        """Return the beats with one of the inputs in the place of their embeddings, and their waveform behind it."""
+        embeddings = self.inputs[name]
+        if n_waveform:
+            embeddings = np.hstack([embeddings, self.inputs["waveform"]])
+        return replace(self.beats, embeddings=embeddings, n_waveform=n_waveform)
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,3 @@ def read_beats(
         }
         found[placement] = BeatRecord(examples, beats, inputs, marks, channel.duration_s)
     return found
-
-
-def samples_around(
-    signal: npt.NDArray[np.float32], centres: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float16]:
-    """Take samples around each centre; beyond the ends the first or last sample. Shape (n_centres, n_offsets)."""
-    index = np.clip(centres[:, None] + offsets, 0, signal.size - 1)
-    return np.asarray(signal[index], dtype=np.float16)

@@ -18,7 +18,7 @@ from heartbert.protocols.raw_networks import NetworkTraining, RawCnn, raw_bilstm
 from heartbert.signals.beats import rr_features
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.training.config import HeartbeatsConfig
-from heartbert.training.heartbeats import train_head
+from heartbert.training.heartbeats import n_waveform_of, train_head
 
 Floats = npt.NDArray[np.float32]
 # Gives the beats of a recording their probabilities, shape (n_beats, 5).
@@ -90,10 +90,25 @@ def _train_majority(sides: Sides, config: HeartbeatsConfig, seed: int) -> Classi
 
 
 def _train_head(name: Input, sides: Sides, config: HeartbeatsConfig, seed: int) -> Classify:
-    """Train the BiLSTM over the beats, the head that ships, on one of the inputs and the RR intervals."""
-    training, validation = ([one.with_input(name) for one in side] for side in (sides.training, sides.validation))
+    """Train the BiLSTM over the beats, the head that ships, on one of the inputs and the RR intervals.
+
+    Beside what an encoder gives stands the waveform, if the settings say so.
+    """
+    n_waveform = n_waveform_of(config) if name in ("encoder", "random encoder") else 0
+    training, validation = (
+        [one.with_input(name, n_waveform) for one in side] for side in (sides.training, sides.validation)
+    )
     head = train_head(training, validation, config, seed=seed).head
-    return lambda record: classify_heartbeats(head, record.inputs[name], record.beats.r_peaks)
+
+    def classify(record: BeatRecord) -> Floats:
+        beats = record.with_input(name, n_waveform)
+        return classify_heartbeats(head, beats.embeddings, beats.r_peaks)
+
+    return classify
+
+
+def _train_without_waveform(sides: Sides, config: HeartbeatsConfig, seed: int) -> Classify:
+    return _train_head("encoder", sides, replace(config, reads="encoder"), seed)
 
 
 def _train_raw(build: Callable[[], nn.Module], sides: Sides, config: HeartbeatsConfig, seed: int) -> Classify:
@@ -166,6 +181,7 @@ ROWS = MappingProxyType(
         "CNN on the raw signal": Row(partial(_train_raw, RawCnn)),
         "BiLSTM on the raw signal": Row(partial(_train_raw, partial(raw_bilstm, SIGNAL_SAMPLES.size))),
         "RR + encoder of random weights, same head": Row(partial(_train_head, "random encoder")),
+        "RR + encoder without waveform, same head": Row(_train_without_waveform),
         "RR + waveform, gradient boosting, 10 % of the labels": Row(partial(_train_boosting, "waveform"), FEW_SHARE),
         FEW_LABELS: Row(partial(_train_head, "encoder"), FEW_SHARE),
         OURS: Row(partial(_train_head, "encoder")),

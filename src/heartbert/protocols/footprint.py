@@ -21,11 +21,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from heartbert.bundle import Bundle, load_bundle
 from heartbert.errors import ConfigError
 from heartbert.pipeline import HeartBert
-from heartbert.predictions.heartbeats import HeartbeatHead, build_network, classify_heartbeats
+from heartbert.predictions.heartbeats import (
+    WAVEFORM_SAMPLES,
+    HeartbeatHead,
+    build_network,
+    classify_heartbeats,
+    samples_around,
+)
 from heartbert.predictions.sleep_epochs import cut_epochs
 from heartbert.predictions.sleep_night import Night, describe_night
 from heartbert.predictions.sleep_stages import build_sleep_network, ensemble_probabilities
-from heartbert.protocols.beat_records import WAVEFORM_SAMPLES, samples_around
 from heartbert.protocols.sleep_data import epoch_encoder
 from heartbert.records.record import ArraySource, Channel
 from heartbert.signals.resampling import TARGET_FS
@@ -53,6 +58,8 @@ class FootprintTask:
         One lead in mV.
     fs : float
         In Hz.
+    n_waveform : int
+        Numbers of the waveform that the head reads beside the embedding of each beat.
     n_repeats : int
     """
 
@@ -62,6 +69,7 @@ class FootprintTask:
     layer: int
     signal: Signal
     fs: float
+    n_waveform: int = 0
     n_repeats: int = 5
 
     @property
@@ -169,13 +177,16 @@ def _prepare_beats(task: FootprintTask, bundle: Bundle, channel: Channel) -> _Ru
     survey = survey_lead(bundle.preprocessing.stream(channel))
     scaling = bundle.preprocessing.scaling_rule.fit(survey.ranges)
     reads_encoder = task.head == "beats"
-    n_embedding = 3 * int(bundle.model.config.hidden_size) if reads_encoder else WAVEFORM_SAMPLES.size
-    network = build_network(n_embedding, n_units=task.n_units, dropout=0.0).eval()
+    n_waveform = task.n_waveform if reads_encoder else 0
+    n_embedding = 3 * int(bundle.model.config.hidden_size) + n_waveform if reads_encoder else WAVEFORM_SAMPLES.size
+    network = build_network(n_embedding, n_units=task.n_units, dropout=0.0, n_waveform=n_waveform).eval()
     head = HeartbeatHead(network, task.layer)
 
     def embeddings() -> npt.NDArray[np.float16]:
         if reads_encoder:
-            return HeartBert(bundle).beat_embeddings(channel, scaling, survey.r_peaks, layer=task.layer)
+            return HeartBert(bundle).beat_embeddings(
+                channel, scaling, survey.r_peaks, layer=task.layer, n_waveform=n_waveform
+            )
         blocks = bundle.preprocessing.stream(channel)
         signal = np.concatenate([scaling.apply(block.inner_signal) for block in blocks])
         return samples_around(signal, survey.r_peaks, WAVEFORM_SAMPLES)

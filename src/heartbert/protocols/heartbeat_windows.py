@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from heartbert.errors import ConfigError
 from heartbert.evaluation.leakage import Examples
-from heartbert.predictions.heartbeats import BEAT_PARTS_S
+from heartbert.predictions.heartbeats import BEAT_PARTS_S, samples_around
 from heartbert.predictions.labels import AamiClass
-from heartbert.protocols.beat_records import Encoders, Input, samples_around
+from heartbert.protocols.beat_records import Encoders, Input
 from heartbert.records import read_record
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.training.heartbeats import label_beats

@@ -11,11 +11,11 @@ import numpy as np
 from heartbert.bundle import Bundle, load_bundle
 from heartbert.errors import ConfigError
 from heartbert.predictions.beat_windows import LeadLevels
-from heartbert.predictions.heartbeats import build_network, classify_heartbeats
+from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES, build_network, classify_heartbeats
 from heartbert.predictions.sleep_night import SHORTEST_NIGHT_S
 from heartbert.predictions.sleep_stages import build_sleep_network
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import WAVEFORM_SAMPLES, BeatRecord, encoders_of
+from heartbert.protocols.beat_records import BeatRecord, encoders_of
 from heartbert.protocols.beat_rows import OURS as BEATS_OURS
 from heartbert.protocols.beat_rows import ROWS, Classify, Row, Sides
 from heartbert.protocols.beat_table import head_settings
@@ -46,8 +46,8 @@ from heartbert.signals.resampling import TARGET_FS
 from heartbert.training.config import HeartbeatsConfig
 from heartbert.training.heartbeat_encoder import add_lora, train_layers, trainable
 from heartbert.training.heartbeat_leads import LabelledLead, read_labelled_lead
-from heartbert.training.heartbeat_tuning import BeatEmbedder, FineTuning, tune_head
-from heartbert.training.heartbeats import train_head
+from heartbert.training.heartbeat_tuning import FineTuning, beat_embedder, tune_head
+from heartbert.training.heartbeats import n_waveform_of, train_head
 from heartbert.training.sleep_config import SleepConfig
 
 FROZEN, NO_ENCODER, LAYERS, LORA = "frozen encoder", "no encoder", "upper layers learn", "LoRA"
@@ -123,8 +123,9 @@ def heartbeat_variants(
         encoders = replace(encoders_of(bundle, config.layer, cache=source.cache), bundles={"encoder": bundle})
         records = source.read(encoders, progress=progress)
         of_bundle = _BundleVariants(
-            bundle, folder, config, records, FootprintTask(folder, "beats", config.n_units, config.layer, signal, fs)
-        )
+            bundle, folder, config, records,
+            FootprintTask(folder, "beats", config.n_units, config.layer, signal, fs, n_waveform_of(config)),
+        )  # fmt: skip
         made = of_bundle.frozen(choices.head_units)
         if folder == choices.bundles[0]:
             made = [of_bundle.without_encoder(), *made, *of_bundle.tuned(choices, source)]
@@ -148,16 +149,14 @@ class _BundleVariants:
 
     def frozen(self, head_units: Sequence[int]) -> list[tuple[Variant, BeatRow]]:
         """Return a head of each size on the frozen encoder."""
-        n_embedding = 3 * int(self.bundle.model.config.hidden_size)
-        return [
-            self._made(FROZEN, f"{n_units} units", n_units, n_embedding, ROWS[BEATS_OURS]) for n_units in head_units
-        ]
+        return [self._made(FROZEN, f"{n_units} units", n_units, ROWS[BEATS_OURS]) for n_units in head_units]
 
     def without_encoder(self) -> tuple[Variant, BeatRow]:
         """Return the same head on the waveform."""
-        made, row = self._made(NO_ENCODER, "waveform", self.config.n_units, WAVEFORM_SAMPLES.size, ROWS[WAVEFORM])
+        made, row = self._made(NO_ENCODER, "waveform", self.config.n_units, ROWS[WAVEFORM])
         footprint = replace(self.footprint, head="beats without encoder")
-        return replace(made, footprint=footprint, bundle=""), row
+        network = build_network(WAVEFORM_SAMPLES.size, n_units=self.config.n_units, dropout=0.0)
+        return replace(made, n_trainable=count_parameters(network), footprint=footprint, bundle=""), row
 
     def tuned(self, choices: VariantChoices, source: HeartbeatSource) -> list[tuple[Variant, BeatRow]]:
         """Return the head of the bundle's size with parts of the encoder that learn, too."""
@@ -177,19 +176,21 @@ class _BundleVariants:
         if not settings:
             return []
         leads = _Leads(self.bundle, source)
-        n_embedding = 3 * int(self.bundle.model.config.hidden_size)
         made = []
         for kind, label, tuning in settings:
             row = Row(partial(train_tuned, self.bundle, tuning, leads))
-            variant, beat_row = self._made(kind, label, self.config.n_units, n_embedding, row)
+            variant, beat_row = self._made(kind, label, self.config.n_units, row)
             n_trainable = variant.n_trainable + count_learning(self.bundle, tuning, self.config.layer)
             told = replace(beat_row, encoder=f"{beat_row.encoder}, {tuning}")
             made.append((replace(variant, n_trainable=n_trainable), told))
         return made
 
-    def _made(self, kind: str, label: str, n_units: int, n_embedding: int, row: Row) -> tuple[Variant, BeatRow]:
+    def _made(self, kind: str, label: str, n_units: int, row: Row) -> tuple[Variant, BeatRow]:
+        """Make a variant whose head reads the encoder."""
         config = replace(self.config, n_units=n_units)
-        n_head = count_parameters(build_network(n_embedding, n_units=n_units, dropout=0.0))
+        n_waveform = n_waveform_of(config)
+        n_embedding = 3 * int(self.bundle.model.config.hidden_size) + n_waveform
+        n_head = count_parameters(build_network(n_embedding, n_units=n_units, dropout=0.0, n_waveform=n_waveform))
         variant = Variant(
             row=f"{self.bundle.name} {self.bundle.embedding_digest[:6]}: {kind}, {label}",
             label=label,
@@ -248,12 +249,15 @@ def train_tuned(
     bundle: Bundle, tuning: FineTuning, leads: _Leads, sides: Sides, config: HeartbeatsConfig, seed: int
 ) -> Classify:
     """Train the head on the frozen encoder, then both on together; see `tune_head`."""
-    training, validation = ([one.with_input("encoder") for one in side] for side in (sides.training, sides.validation))
+    n_waveform = n_waveform_of(config)
+    training, validation = (
+        [one.with_input("encoder", n_waveform) for one in side] for side in (sides.training, sides.validation)
+    )
     start = train_head(training, validation, config, seed=seed).head
     both = [leads.of(one) for one in sides.training], [leads.of(one) for one in sides.validation]
     tuned = tune_head(bundle, start, both, (replace(config, seed=seed), tuning))
     reader = replace(bundle.token_reader, encoder=tuned.model.base_model)
-    embedder = BeatEmbedder(reader, bundle.preprocessing.window_samples, start.layer)
+    embedder = beat_embedder(bundle, reader, start)
 
     def classify(record: BeatRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         embedded = embedder.embedded(leads.of(record))

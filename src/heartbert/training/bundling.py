@@ -21,7 +21,7 @@ from heartbert.training.corpus import MANIFEST_FILE, open_corpus
 from heartbert.training.heartbeat_leads import LabelledLead, read_labelled_lead
 from heartbert.training.heartbeat_tuning import FineTuning, tune_head
 from heartbert.training.heartbeat_window import WindowHeadConfig, train_window_head
-from heartbert.training.heartbeats import BeatSource, embed_annotated, train_heads
+from heartbert.training.heartbeats import BeatSource, embed_annotated, n_waveform_of, train_heads
 from heartbert.training.pretraining import Pretraining
 
 
@@ -220,7 +220,9 @@ def _with_sequence_head(
     beats = []
     for number, path in enumerate(paths):
         progress("embedding beats", number / len(paths))
-        beats.append(embed_annotated(bundle, path, layer=config.layer, beats=choice.beats))
+        beats.append(
+            embed_annotated(bundle, path, layer=config.layer, n_waveform=n_waveform_of(config), beats=choice.beats)
+        )
     n_training = len(recordings[0])
     trained = train_heads(beats[:n_training], beats[n_training:], config, progress=progress)
     kept = trained[len(trained) // 2]

@@ -136,6 +136,8 @@ class HeartbeatsConfig:
     """Encoder layer whose token embeddings are pooled, counted from 1; 0 is the input embedding."""
     n_units: int
     """LSTM units in each direction."""
+    reads: Literal["encoder", "encoder-and-waveform"]
+    """What of each wave is compared with the usual beat's: its embedding, or its waveform beside it."""
     n_directions: int
     """Numbers that embeddings themselves are projected to; 0 reads only how far they are from the usual beat's."""
     learning_rate: float

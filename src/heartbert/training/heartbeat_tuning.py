@@ -12,9 +12,17 @@ from transformers import PreTrainedModel
 
 from heartbert.bundle import Bundle
 from heartbert.errors import ConfigError
+from heartbert.levels import Codebook
 from heartbert.predictions.beat_windows import LeadLevels, TokenReader
 from heartbert.predictions.bilstm import BeatSequenceHead
-from heartbert.predictions.heartbeats import HeartbeatHead, beat_intervals, build_network, late_beats
+from heartbert.predictions.heartbeats import (
+    WAVEFORM_SAMPLES,
+    HeartbeatHead,
+    beat_intervals,
+    late_beats,
+    samples_around,
+    untrained_like,
+)
 from heartbert.predictions.scorable import hide_unscorable
 from heartbert.progress import Progress, no_progress
 from heartbert.signals.beats import rr_features
@@ -103,7 +111,7 @@ def tune_head(
     if additions is None:
         train_layers(model, range(start.layer - tuning.n_layers, start.layer), embeddings=False)
     reader = TokenReader(bundle.tokenizer, model.base_model, bundle.max_tokens)
-    beats = BeatEmbedder(reader, bundle.preprocessing.window_samples, start.layer)
+    beats = beat_embedder(bundle, reader, start)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = _network(start, config.dropout).to(tuning.device)
@@ -124,9 +132,7 @@ def tune_head(
 
 def _network(start: HeartbeatHead, dropout: float) -> BeatSequenceHead:
     first = start.network
-    network = build_network(
-        first.mean.numel(), n_units=first.lstm.hidden_size, dropout=dropout, n_directions=first.n_directions
-    )
+    network = untrained_like(first, dropout=dropout)
     network.load_state_dict(first.state_dict())
     return network
 
@@ -185,6 +191,12 @@ def _losses(
         yield loss_of(network(embeddings, usual, torch.from_numpy(rr)[None].to(embeddings.device))[0], labels)
 
 
+def beat_embedder(bundle: Bundle, reader: TokenReader, head: HeartbeatHead) -> "BeatEmbedder":
+    """Return what embeds beats with the encoder of a reader as a head reads them."""
+    codebook = bundle.preprocessing.codebook if head.network.n_waveform else None
+    return BeatEmbedder(reader, bundle.preprocessing.window_samples, head.layer, codebook)
+
+
 @dataclass(frozen=True)
 class BeatEmbedder:
     """Embeds beats as `HeartBert.beat_embeddings` does, from levels and with gradients.
@@ -196,18 +208,21 @@ class BeatEmbedder:
         The windows that the lead is cut into start at multiples of it.
     layer : int
         Encoder layer that is pooled.
+    codebook : Codebook or None
+        Gives the waveform of each beat, which stands behind its embedding; None leaves it out.
     """
 
     reader: TokenReader
     window_samples: int
     layer: int
+    codebook: Codebook | None = None
 
     def embed(self, lead: LeadLevels, r_peaks: npt.NDArray[np.int64]) -> torch.Tensor:
         """Embed consecutive beats, at least one.
 
         Returns
         -------
-        embeddings : Tensor of float32, shape (n_beats, n_parts * hidden_size)
+        embeddings : Tensor of float32, shape (n_beats, n_parts * hidden_size + n_waveform)
             On the encoder's device.
         """
         starts, stops = beat_intervals(r_peaks)
@@ -224,7 +239,11 @@ class BeatEmbedder:
         covered = (tokens.offsets + (window_starts[tokens.rows_of] + first)[:, None, None])[usable]
         weights = torch.from_numpy(shares_of_tokens(starts.ravel(), stops.ravel(), covered)).to(states.device)
         embeddings: torch.Tensor = (weights @ hidden).reshape(r_peaks.size, -1)
-        return embeddings
+        if self.codebook is None:
+            return embeddings
+        signal = self.codebook.dequantize(lead.levels[first:last])
+        waveforms = torch.from_numpy(samples_around(signal, r_peaks - first, WAVEFORM_SAMPLES)).float()
+        return torch.cat([embeddings, waveforms.to(embeddings.device)], dim=1)
 
     @torch.no_grad()
     def embedded(self, labelled: LabelledLead, *, beats_at_a_time: int = 256) -> AnnotatedBeats:
@@ -234,5 +253,7 @@ class BeatEmbedder:
             self.embed(labelled.lead, beats.r_peaks[start : start + beats_at_a_time]).cpu().numpy().astype(np.float16)
             for start in range(0, beats.r_peaks.size, beats_at_a_time)
         ]
+        n_waveform = 0 if self.codebook is None else WAVEFORM_SAMPLES.size
         n_embedding = int(self.reader.encoder.config.hidden_size) * beat_intervals(np.zeros(1, dtype=np.int64))[0].size
-        return replace(beats, embeddings=np.concatenate([np.empty((0, n_embedding), dtype=np.float16), *parts]))
+        none = np.empty((0, n_embedding + n_waveform), dtype=np.float16)
+        return replace(beats, embeddings=np.concatenate([none, *parts]), n_waveform=n_waveform)

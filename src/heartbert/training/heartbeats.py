@@ -18,6 +18,7 @@ from heartbert.predictions.bilstm import BeatSequenceHead
 from heartbert.predictions.calibration import Calibration, calibrate
 from heartbert.predictions.given_beats import beats_in, r_peaks_at_360hz
 from heartbert.predictions.heartbeats import (
+    WAVEFORM_SAMPLES,
     HeartbeatHead,
     build_network,
     classify_heartbeats,
@@ -54,6 +55,7 @@ class AnnotatedBeats:
     r_peaks : ndarray of int64, shape (n_beats,)
         At 360 Hz: detected, or those of the annotation.
     embeddings : ndarray of float16, shape (n_beats, n_embedding)
+        What the head reads of each beat; its last `n_waveform` numbers are the waveform.
     labels : ndarray of int64, shape (n_beats,)
         `AamiClass` of the reference beat within 150 ms, or -1; of the beat itself where beats are the reference's.
     reference_s : ndarray of float64, shape (n_reference,)
@@ -67,6 +69,12 @@ class AnnotatedBeats:
     labels: npt.NDArray[np.int64]
     reference_s: npt.NDArray[np.float64]
     reference_classes: npt.NDArray[np.int64]
+    n_waveform: int = 0
+
+
+def n_waveform_of(config: HeartbeatsConfig) -> int:
+    """Return how many numbers of the waveform a head reads beside the embedding of each beat."""
+    return WAVEFORM_SAMPLES.size if config.reads == "encoder-and-waveform" else 0
 
 
 def label_beats(
@@ -119,9 +127,17 @@ def label_beats(
 
 
 def embed_annotated(
-    bundle: Bundle, path: Path, *, layer: int, annotator: str = "atr", beats: BeatSource = "detected"
+    bundle: Bundle,
+    path: Path,
+    *,
+    layer: int,
+    n_waveform: int = 0,
+    annotator: str = "atr",
+    beats: BeatSource = "detected",
 ) -> AnnotatedBeats:
     """Place and embed the beats of an annotated recording, and label them by the annotation; see `label_beats`.
+
+    With `n_waveform` numbers the waveform of each beat stands behind its embedding.
 
     Raises
     ------
@@ -132,7 +148,8 @@ def embed_annotated(
     """
     labelled, scaling = label_beats(bundle.preprocessing, path, annotator=annotator, beats=beats)
     lead = read_record(path).lead()
-    return replace(labelled, embeddings=HeartBert(bundle).beat_embeddings(lead, scaling, labelled.r_peaks, layer=layer))
+    embeddings = HeartBert(bundle).beat_embeddings(lead, scaling, labelled.r_peaks, layer=layer, n_waveform=n_waveform)
+    return replace(labelled, embeddings=embeddings, n_waveform=n_waveform)
 
 
 @dataclass(frozen=True)
@@ -195,6 +212,7 @@ def train_head(
             n_units=config.n_units,
             dropout=config.dropout,
             n_directions=config.n_directions,
+            n_waveform=training[0].n_waveform,
         )
         _train(network, training, config, rng)
     head = HeartbeatHead(network.eval(), config.layer)
