@@ -28,7 +28,7 @@ from heartbert.files import replacing_file
 from heartbert.predictions.heartbeats import classify_heartbeats
 from heartbert.protocols.beat_records import BeatRecord, Input, encoders_of, read_beats
 from heartbert.training.config import HeartbeatsConfig, read_config
-from heartbert.training.heartbeats import n_waveform_of, train_head
+from heartbert.training.heartbeats import reads_waveform, train_head
 
 sys.path.insert(0, str(Path(__file__).parent))
 from provenance import provenance
@@ -73,8 +73,10 @@ def score(
         training, test = sides
         refuse_leaks([one.examples for one in training], [one.examples for one in test])
         settings = replace(config, **variant.changes)
-        n_waveform = n_waveform_of(settings) if "encoder" in variant.reads else 0
-        seen, left_out = ([one.with_input(variant.reads, n_waveform) for one in side] for side in (training, test))
+        waveform = reads_waveform(settings) and "encoder" in variant.reads
+        seen, left_out = (
+            [one.with_input(variant.reads, waveform=waveform) for one in side] for side in (training, test)
+        )
         head = train_head(seen, left_out, settings, seed=seed).head
         for beats in left_out:
             found = np.argmax(classify_heartbeats(head, beats.embeddings, beats.r_peaks), axis=1)

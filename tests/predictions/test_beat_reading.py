@@ -6,8 +6,9 @@ import torch
 
 from heartbert.bundle import load_bundle
 from heartbert.embeddings.embed import TokenEmbeddings
-from heartbert.predictions.beat_reading import EmbeddedBlock, WindowReader
+from heartbert.predictions.beat_reading import BeatPooler, EmbeddedBlock, WindowReader
 from heartbert.predictions.beat_windows import LeadLevels, WindowHead, build_window_network, classify_windows
+from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES, samples_around
 
 # The windows need no token embeddings of their block.
 _NONE = TokenEmbeddings(
@@ -23,7 +24,16 @@ def blocks_of(lead: LeadLevels, block_samples: int, context: int) -> list[Embedd
         stop = min(start + block_samples, lead.levels.size)
         part = LeadLevels(*(values[start : stop + 2 * context] for values in padded))
         blocks.append(
-            EmbeddedBlock(np.array([start]), np.array([stop]), _NONE, np.empty(0, dtype=bool), 0, part, context)
+            EmbeddedBlock(
+                np.array([start]),
+                np.array([stop]),
+                _NONE,
+                np.empty(0, dtype=bool),
+                0,
+                part,
+                part.levels.astype(np.float32),
+                context,
+            )
         )
     return blocks
 
@@ -49,3 +59,29 @@ def test_windows_of_blocks_are_those_of_the_whole_lead(tiny_pretrained: Path, bl
 
     expected = classify_windows(head, reader, lead, r_peaks)
     np.testing.assert_allclose(classifier.probabilities, expected, atol=2e-3)  # bfloat16 where the processor has it
+
+
+@pytest.mark.parametrize(("block_samples", "context"), [(2000, 600), (700, 600), (9000, 1800)])
+def test_waveforms_of_blocks_are_those_of_the_whole_lead(block_samples: int, context: int) -> None:
+    """A beat at the edge of a block has its waveform whole, and stands behind the embedding of the same beat."""
+    levels = np.random.default_rng(0).integers(0, 100, 9000).astype(np.uint8)
+    lead = LeadLevels(levels, np.zeros(9000, dtype=bool))
+    r_peaks = np.array([150, 700, 1999, 2000, 2090, 6999, 8600, 9000])  # the last one is rounded up behind the end
+
+    pooler = BeatPooler(r_peaks, WAVEFORM_SAMPLES.size)
+    parts = [pooler.add(block) for block in blocks_of(lead, block_samples, context)]
+    beats = np.concatenate([*parts, pooler.finish()])
+
+    assert beats.shape == (8, 3 * 32 + WAVEFORM_SAMPLES.size)
+    expected = samples_around(levels.astype(np.float32), r_peaks, WAVEFORM_SAMPLES)
+    np.testing.assert_array_equal(beats[:7, 3 * 32 :], expected[:7])
+    assert sum(len(part) for part in parts) < 8  # the last one waits for the end
+
+
+def test_no_beat_gives_no_waveform() -> None:
+    """A recording may hold none."""
+    pooler = BeatPooler(np.empty(0, dtype=np.int64), WAVEFORM_SAMPLES.size)
+    for block in blocks_of(LeadLevels(np.zeros(900, dtype=np.uint8), np.zeros(900, dtype=bool)), 500, 100):
+        pooler.add(block)
+
+    assert pooler.finish().shape[0] == 0

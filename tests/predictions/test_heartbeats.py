@@ -129,6 +129,22 @@ def test_what_is_read_of_a_wave_does_not_depend_on_the_direction_in_which_it_dif
     assert cosine[10] == pytest.approx(9 / (3 * np.sqrt(13)), abs=1e-6)
 
 
+def test_waveforms_behind_embeddings_are_compared_apart() -> None:
+    """The two differ in scale and number; a distance over both would be that of the larger one."""
+    rng = np.random.default_rng(0)
+    embeddings, waveforms = rng.normal(size=(30, 12)).astype(np.float32), rng.normal(size=(30, 6)).astype(np.float32)
+    rr = rr_features(np.arange(30, dtype=np.float64))
+    network = build_network(18, n_units=2, dropout=0.0, n_waveform=6)
+
+    both = describe_sequence(network, np.hstack([embeddings, waveforms]), rr).numpy()
+
+    assert network.n_waveform == 6
+    assert both.shape == (30, 2 * 9 + len(RR_FEATURES))
+    for numbers, alone in ((slice(0, 9), embeddings), (slice(9, 18), waveforms)):
+        single = build_network(alone.shape[1], n_units=2, dropout=0.0)
+        np.testing.assert_allclose(both[:, numbers], describe_sequence(single, alone, rr)[:, :9], atol=1e-6)
+
+
 def test_directions_are_read_on_demand() -> None:
     """With many persons the direction in which beats differ can be learnt."""
     beats = np.random.default_rng(0).normal(size=(30, 12))

@@ -8,10 +8,10 @@ import torch
 from heartbert.bundle import Bundle, load_bundle
 from heartbert.errors import ConfigError
 from heartbert.predictions.beat_windows import LeadLevels
-from heartbert.predictions.heartbeats import HeartbeatHead, build_network
+from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES, HeartbeatHead, build_network
 from heartbert.training.config import read_config
 from heartbert.training.heartbeat_leads import LabelledLead, read_labelled_lead
-from heartbert.training.heartbeat_tuning import BeatEmbedder, FineTuning, tune_head
+from heartbert.training.heartbeat_tuning import BeatEmbedder, FineTuning, beat_embedder, tune_head
 from heartbert.training.heartbeats import embed_annotated
 
 SETTINGS = replace(read_config("tiny").heartbeats, layer=2)
@@ -29,10 +29,11 @@ def leads(bundle: Bundle, tiny_database: Path) -> tuple[list[LabelledLead], list
     return [a], [c]
 
 
-@pytest.fixture
-def head() -> HeartbeatHead:
+@pytest.fixture(params=[0, WAVEFORM_SAMPLES.size])
+def head(request: pytest.FixtureRequest) -> HeartbeatHead:
     torch.manual_seed(0)
-    return HeartbeatHead(build_network(96, n_units=4, dropout=0.0).eval(), 2)
+    n_waveform = request.param
+    return HeartbeatHead(build_network(96 + n_waveform, n_units=4, dropout=0.0, n_waveform=n_waveform).eval(), 2)
 
 
 def test_embedded_beats_are_those_of_the_pipeline(
@@ -47,6 +48,24 @@ def test_embedded_beats_are_those_of_the_pipeline(
     np.testing.assert_array_equal(found.r_peaks, expected.r_peaks)
     np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=0.05)  # bfloat16 and float16
     np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+def test_waveforms_of_embedded_beats_are_those_of_the_pipeline(
+    bundle: Bundle, leads: tuple[list[LabelledLead], list[LabelledLead]], tiny_database: Path
+) -> None:
+    """While an encoder learns, waveforms come from levels: they differ by what the codebook rounds."""
+    n_waveform = WAVEFORM_SAMPLES.size
+    expected = embed_annotated(bundle, tiny_database / "a.hea", layer=1, n_waveform=n_waveform)
+    head = HeartbeatHead(build_network(96 + n_waveform, n_units=4, dropout=0.0, n_waveform=n_waveform).eval(), 1)
+
+    found = beat_embedder(bundle, bundle.token_reader, head).embedded(leads[0][0], beats_at_a_time=7)
+
+    assert (found.n_waveform, expected.n_waveform) == (n_waveform, n_waveform)
+    assert found.embeddings.shape == expected.embeddings.shape
+    rounding = np.diff(bundle.preprocessing.codebook.values).max()
+    inner = slice(1, -1)  # beyond its ends a lead goes on in another way
+    differences = np.abs(found.embeddings[inner, 96:].astype(float) - expected.embeddings[inner, 96:])
+    assert np.median(differences) < rounding
 
 
 def test_beats_without_signal_are_embedded_as_zero(bundle: Bundle) -> None:

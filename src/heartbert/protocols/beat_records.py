@@ -59,12 +59,12 @@ class BeatRecord:
     reference: Marks
     duration_s: float
 
-    def with_input(self, name: Input, n_waveform: int = 0) -> AnnotatedBeats:
+    def with_input(self, name: Input, *, waveform: bool = False) -> AnnotatedBeats:
         """Return the beats with one of the inputs in the place of their embeddings, and their waveform behind it."""
-        embeddings = self.inputs[name]
-        if n_waveform:
-            embeddings = np.hstack([embeddings, self.inputs["waveform"]])
-        return replace(self.beats, embeddings=embeddings, n_waveform=n_waveform)
+        if not waveform:
+            return replace(self.beats, embeddings=self.inputs[name])
+        behind = self.inputs["waveform"]
+        return replace(self.beats, embeddings=np.hstack([self.inputs[name], behind]), n_waveform=behind.shape[1])
 
 
 @dataclass(frozen=True)

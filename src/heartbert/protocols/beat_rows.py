@@ -18,7 +18,7 @@ from heartbert.protocols.raw_networks import NetworkTraining, RawCnn, raw_bilstm
 from heartbert.signals.beats import rr_features
 from heartbert.signals.resampling import TARGET_FS
 from heartbert.training.config import HeartbeatsConfig
-from heartbert.training.heartbeats import n_waveform_of, train_head
+from heartbert.training.heartbeats import reads_waveform, train_head
 
 Floats = npt.NDArray[np.float32]
 # Gives the beats of a recording their probabilities, shape (n_beats, 5).
@@ -94,14 +94,14 @@ def _train_head(name: Input, sides: Sides, config: HeartbeatsConfig, seed: int) 
 
     Beside what an encoder gives stands the waveform, if the settings say so.
     """
-    n_waveform = n_waveform_of(config) if name in ("encoder", "random encoder") else 0
+    waveform = reads_waveform(config) and name in ("encoder", "random encoder")
     training, validation = (
-        [one.with_input(name, n_waveform) for one in side] for side in (sides.training, sides.validation)
+        [one.with_input(name, waveform=waveform) for one in side] for side in (sides.training, sides.validation)
     )
     head = train_head(training, validation, config, seed=seed).head
 
     def classify(record: BeatRecord) -> Floats:
-        beats = record.with_input(name, n_waveform)
+        beats = record.with_input(name, waveform=waveform)
         return classify_heartbeats(head, beats.embeddings, beats.r_peaks)
 
     return classify

@@ -47,7 +47,7 @@ from heartbert.training.config import HeartbeatsConfig
 from heartbert.training.heartbeat_encoder import add_lora, train_layers, trainable
 from heartbert.training.heartbeat_leads import LabelledLead, read_labelled_lead
 from heartbert.training.heartbeat_tuning import FineTuning, beat_embedder, tune_head
-from heartbert.training.heartbeats import n_waveform_of, train_head
+from heartbert.training.heartbeats import n_waveform_of, reads_waveform, train_head
 from heartbert.training.sleep_config import SleepConfig
 
 FROZEN, NO_ENCODER, LAYERS, LORA = "frozen encoder", "no encoder", "upper layers learn", "LoRA"
@@ -249,9 +249,9 @@ def train_tuned(
     bundle: Bundle, tuning: FineTuning, leads: _Leads, sides: Sides, config: HeartbeatsConfig, seed: int
 ) -> Classify:
     """Train the head on the frozen encoder, then both on together; see `tune_head`."""
-    n_waveform = n_waveform_of(config)
     training, validation = (
-        [one.with_input("encoder", n_waveform) for one in side] for side in (sides.training, sides.validation)
+        [one.with_input("encoder", waveform=reads_waveform(config)) for one in side]
+        for side in (sides.training, sides.validation)
     )
     start = train_head(training, validation, config, seed=seed).head
     both = [leads.of(one) for one in sides.training], [leads.of(one) for one in sides.validation]

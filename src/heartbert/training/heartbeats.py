@@ -72,9 +72,14 @@ class AnnotatedBeats:
     n_waveform: int = 0
 
 
+def reads_waveform(config: HeartbeatsConfig) -> bool:
+    """Say whether a head reads the waveform of each beat beside its embedding."""
+    return config.reads == "encoder-and-waveform"
+
+
 def n_waveform_of(config: HeartbeatsConfig) -> int:
     """Return how many numbers of the waveform a head reads beside the embedding of each beat."""
-    return WAVEFORM_SAMPLES.size if config.reads == "encoder-and-waveform" else 0
+    return WAVEFORM_SAMPLES.size if reads_waveform(config) else 0
 
 
 def label_beats(
