@@ -332,11 +332,11 @@ def _load_head(folder: Path) -> Head | None:
 
 
 def _head_of(settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> Head:
-    """Build a head; settings written before there were two kinds, and temperatures, name neither."""
-    layer, temperature = int(settings["layer"]), float(settings.get("temperature", 1.0))
+    """Build a head of either kind."""
+    layer, temperature = int(settings["layer"]), float(settings["temperature"])
     if not 0 < temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}, it must be positive")
-    if settings.get("reads", "beats") == "beats":
+    if settings["reads"] == "beats":
         shape = {name: settings[name] for name in ("n_units", "n_directions", "n_waveform")}
         network = build_network(settings["n_embedding"], dropout=0.0, **shape)
         network.load_state_dict(weights)
