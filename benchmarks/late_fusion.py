@@ -3,7 +3,7 @@
     python benchmarks/late_fusion.py MITDB_FOLDER -o benchmarks/results/late-fusion.json
 
 The recordings are the validation records inside DS1, two leads each; beats are placed by the reference. The head was
-trained on the lead that is read by default, and its training epoch was chosen on these records. DS2 is not read.
+trained on the lead that is read by default, and its temperature fitted on these records. DS2 is not read.
 """
 
 import os
