@@ -228,6 +228,7 @@ def _with_sequence_head(
     kept = trained[len(trained) // 2]
     told: dict[str, Any] = {
         "reads": "beats",
+        "compares": config.reads,
         "layer": config.layer,
         "n_parameters": sum(parameter.numel() for parameter in kept.head.network.parameters()),
         "scores": kept.scores,

@@ -269,7 +269,11 @@ def _kind(head: dict[str, Any]) -> str:
             f"of which {frozen} layers were frozen"
         )
     how = "encoder, trained on with the head," if head.get("tuning") else "frozen encoder"
-    return f"BiLSTM over the sequence of beats, on layer {head['layer']} of the {how} and RR intervals"
+    where = f"on layer {head['layer']} of the {how}"
+    where += " and in its waveform" if head["compares"] == "encoder-and-waveform" else ""
+    return (
+        f"BiLSTM over the sequence of beats. It reads how unlike the usual beat each wave is {where}, and RR intervals"
+    )
 
 
 def _task_section(tasks: dict[str, Any]) -> str:
