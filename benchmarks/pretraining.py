@@ -7,8 +7,8 @@
         -o benchmarks/results/pretraining.json
 
 RUN is the folder of a finished `heartbert pretrain`: its log holds the curve of the loss and of the probe, its
-baselines what counting achieves. The scores of the frozen encoder, of the same encoder with random weights, and of
-gradient boosting on RR intervals and waveform are those of `heartbeats.py --sides validation`, which is run before.
+baselines what counting achieves. The scores of the frozen encoder, of the same encoder with random weights (heads read
+no waveform beside either), and of gradient boosting on RR intervals and waveform are those of `heartbeats.py --sides validation`, which is run before.
 Without RUN the scores in a stored result are put anew.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from heartbert.files import replacing_file
 from heartbert.protocols.beat_reports import rows_of
-from heartbert.protocols.beat_rows import BOOSTING, OURS
+from heartbert.protocols.beat_rows import BOOSTING, ENCODER_ALONE, RANDOM_ALONE
 from heartbert.training.checkpoints import read_log
 from heartbert.training.pretraining import BASELINES_FILE
 
@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from provenance import provenance
 
 ROWS = {
-    "frozen": OURS,
-    "random_weights": "RR + encoder of random weights, same head",
+    "frozen": ENCODER_ALONE,
+    "random_weights": RANDOM_ALONE,
     "boosting": BOOSTING,
 }
 

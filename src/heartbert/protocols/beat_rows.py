@@ -26,6 +26,8 @@ Classify = Callable[[BeatRecord], Floats]
 
 OURS, FEW_LABELS, BOOSTING = "heartbert", "heartbert, 10 % of the labels", "RR + waveform, gradient boosting"
 WAVEFORM_HEAD = "RR + waveform, same head"
+ENCODER_ALONE = "RR + encoder without waveform, same head"
+RANDOM_ALONE = "RR + encoder of random weights without waveform, same head"
 CLOSE_ROWS = (BOOSTING, WAVEFORM_HEAD, FEW_LABELS, OURS)
 """Rows that are worth their training time in every block of a table."""
 # Share of the beats of each training recording whose label is used where labels are few.
@@ -107,8 +109,9 @@ def _train_head(name: Input, sides: Sides, config: HeartbeatsConfig, seed: int) 
     return classify
 
 
-def _train_without_waveform(sides: Sides, config: HeartbeatsConfig, seed: int) -> Classify:
-    return _train_head("encoder", sides, replace(config, reads="encoder"), seed)
+def _train_without_waveform(name: Input, sides: Sides, config: HeartbeatsConfig, seed: int) -> Classify:
+    """Train the same head on what an encoder gives alone."""
+    return _train_head(name, sides, replace(config, reads="encoder"), seed)
 
 
 def _train_raw(build: Callable[[], nn.Module], sides: Sides, config: HeartbeatsConfig, seed: int) -> Classify:
@@ -181,7 +184,8 @@ ROWS = MappingProxyType(
         "CNN on the raw signal": Row(partial(_train_raw, RawCnn)),
         "BiLSTM on the raw signal": Row(partial(_train_raw, partial(raw_bilstm, SIGNAL_SAMPLES.size))),
         "RR + encoder of random weights, same head": Row(partial(_train_head, "random encoder")),
-        "RR + encoder without waveform, same head": Row(_train_without_waveform),
+        ENCODER_ALONE: Row(partial(_train_without_waveform, "encoder")),
+        RANDOM_ALONE: Row(partial(_train_without_waveform, "random encoder")),
         "RR + waveform, gradient boosting, 10 % of the labels": Row(partial(_train_boosting, "waveform"), FEW_SHARE),
         FEW_LABELS: Row(partial(_train_head, "encoder"), FEW_SHARE),
         OURS: Row(partial(_train_head, "encoder")),
