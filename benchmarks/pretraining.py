@@ -8,8 +8,8 @@
 
 RUN is the folder of a finished `heartbert pretrain`: its log holds the curve of the loss and of the probe, its
 baselines what counting achieves. The scores of the frozen encoder, of the same encoder with random weights (heads read
-no waveform beside either), and of gradient boosting on RR intervals and waveform are those of `heartbeats.py --sides validation`, which is run before.
-Without RUN the scores in a stored result are put anew.
+no waveform beside either), and of gradient boosting on RR intervals and waveform are those of `heartbeats.py --sides
+validation`, which is run before. Without RUN the scores in a stored result are put anew.
 """
 
 import argparse
