@@ -76,7 +76,7 @@ Counts are of {n_counted:.1f} million training tokens; neighbours that are hidde
 
 # What of a head was chosen on the records that it is scored on.
 _CHOSEN_BY_SCORE = ", but on which the training epoch was chosen: they are optimistic"
-_CHOSEN_BEFORE = ", and on which nothing of the network was chosen but the temperature of its probabilities"
+_CHOSEN_BEFORE = ", and by which nothing was chosen in training but the temperature of its probabilities"
 
 _HEAD_SECTION = """
 ## Heartbeat head
