@@ -15,8 +15,8 @@ Tokens are those of the signal that the encoder reads: padding and special token
 end of one optimiser step to the end of the next one, so batches, masks and gradients are in it, and checks and
 checkpoints are not. Its time is processor time divided by the number of threads, because that does not depend on what
 else the machine does as long as there is one thread; wall time is stored too. Peak memory is that of the whole process
-during these steps; what it held before training, mostly libraries, is stored too. An architecture that is not named
-keeps what the result says of it, with its own commit.
+during these steps, with the libraries that the way imports; what it held before training is stored too. An
+architecture that is not named keeps what the result says of it, with its own commit.
 """
 
 import argparse
@@ -37,14 +37,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from transformers import (
-    AutoModelForMaskedLM,
-    DataCollatorForLanguageModeling,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from heartbert.embeddings.encoder import build_encoder
 from heartbert.files import replacing_file
@@ -145,6 +138,8 @@ def train_here(task: Task, folder: Path, *, rows_at_once: int | None = None) -> 
 
 def train_with_trainer(task: Task, folder: Path, *, bf16: bool = False) -> tuple[int, PreTrainedModel]:
     """Train with the Trainer; returns the tokens read in the timed steps, and the encoder."""
+    from transformers import Trainer, TrainingArguments
+
     config = task.config
     model = published_model(config, load_tokenizer(task.corpus).n_tokens)
     collator = CountingCollator(fast_tokenizer(task.corpus))
@@ -173,6 +168,8 @@ class CountingCollator:
     """The published collator, and how many tokens of the signal each of its batches has."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        from transformers import DataCollatorForLanguageModeling
+
         self._collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=PUBLISHED_MASKED_SHARE)
         self.n_tokens: list[int] = []
 
@@ -184,6 +181,8 @@ class CountingCollator:
 
 def published_model(config: Config, n_tokens: int) -> PreTrainedModel:
     """Build the same architecture as it was published: with dropout, and the attention that transformers chooses."""
+    from transformers import AutoModelForMaskedLM
+
     settings = copy.deepcopy(build_encoder(config.encoder, n_tokens, seed=config.pretraining.seed).config)
     if config.encoder.family == "roberta":
         settings.hidden_dropout_prob = settings.attention_probs_dropout_prob = PUBLISHED_DROPOUT

@@ -634,3 +634,30 @@ def test_find_records_refuses_a_folder_without_any(tmp_path: Path) -> None:
     """A wrong path would otherwise end as an empty corpus."""
     with pytest.raises(RecordFormatError, match=r"holds no recording \(.hea, .edf, .bdf\)"):
         find_records(tmp_path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which pages of a file are in memory")
+def test_tokens_that_were_read_can_be_let_go(records: Path, tmp_path: Path, config: Config) -> None:
+    """A pass over a large corpus need not stay in the memory of the process that made it."""
+    corpus = tmp_path / "corpus"
+    build_corpus(plan_corpus([records]), corpus, config)
+    n_tokens = 4 << 20
+    np.save(corpus / TOKENS_FILE, np.ones(n_tokens, dtype=np.uint16))
+    leads = np.load(corpus / LEADS_FILE)
+    leads["first"], leads["length"] = 0, 0
+    leads[-1]["length"] = n_tokens
+    np.save(corpus / LEADS_FILE, leads)
+    opened = open_corpus(corpus)
+    assert int(opened.token_ids.sum()) == n_tokens
+    before = _resident_kb(corpus / TOKENS_FILE)
+    opened.release()
+    assert before > n_tokens // 1024
+    assert _resident_kb(corpus / TOKENS_FILE) < before // 10
+    assert int(opened.token_ids[-100:].sum()) == 100
+
+
+def _resident_kb(path: Path) -> int:
+    """Return how much of a mapped file is in this process's memory."""
+    lines = Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines()
+    places = [number for number, line in enumerate(lines) if line.endswith(str(path.resolve()))]
+    return sum(int(next(line for line in lines[number:] if line.startswith("Rss:")).split()[1]) for number in places)

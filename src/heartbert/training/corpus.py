@@ -4,6 +4,7 @@ Needs numpy alone, so that it is read on machines that have an accelerator and l
 into memory and reads none of them, so it takes a millisecond however large they are.
 """
 
+import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -169,6 +170,12 @@ class Corpus:
     token_ids: TokenIds
     beats: npt.NDArray[np.int64]
     leads: LeadTable
+
+    def release(self) -> None:
+        """Let go of the tokens that were read so far: they count as this process's memory until the system wants it."""
+        pages = self.token_ids.base
+        if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            pages.madvise(mmap.MADV_DONTNEED)
 
 
 def open_corpus(folder: Path) -> Corpus:

@@ -40,7 +40,7 @@ def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float)
         {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": weight_decay},
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def flat_state(optimizer: torch.optim.AdamW) -> dict[str, torch.Tensor]:
