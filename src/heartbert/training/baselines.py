@@ -81,6 +81,7 @@ def count_baselines(
         after.count(piece[:-2], inner)
         before.count(piece[2:], inner)
         both.count(piece[:-2] * n_vocabulary + piece[2:], inner)
+    corpus.release()
     totals = totals[len(SPECIAL_TOKENS) :]
     unigram = ((totals + 1) / (totals + 1).sum())[targets - len(SPECIAL_TOKENS)]
     from_previous = after.probability(targets, unigram)

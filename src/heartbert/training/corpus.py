@@ -172,7 +172,7 @@ class Corpus:
     leads: LeadTable
 
     def release(self) -> None:
-        """Let go of the tokens that were read so far: they count as this process's memory until the system wants it."""
+        """Let go of the memory that tokens read so far take; they are read from disk again when they are wanted."""
         pages = self.token_ids.base
         if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             pages.madvise(mmap.MADV_DONTNEED)

@@ -283,7 +283,6 @@ class Pretraining:
         progress("counting", 0.0)
         validation = self._validation_maker.validation(own=range(N_VALIDATION_ROWS))
         counted = count_baselines(self._corpus, validation, self._token_lengths.size)
-        self._corpus.release()
         content = {"settings": self._task, "baselines": asdict(counted)}
         with replacing_file(self.folder / BASELINES_FILE) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
