@@ -16,7 +16,8 @@ def label_efficiency_table(result: dict[str, Any], origin: str) -> str:
         for row in points[0]["scores"]:
             lines.append(f"| {row} | " + " | ".join(_score(point["scores"][row]) for point in points) + " |")
         parts += ["\n".join(lines), f"{result['claims'][axis]['sentence']} {_missing(points)}".strip()]
-    parts.append(f"{_scored(result)} Labels are {result['label_stretch']}. {_note(result)} {origin}")
+    stretch = f" Labels are {result['label_stretch']}." if "labels" in result["axes"] else ""
+    parts.append(f"{_scored(result)}{stretch} {_note(result)} {origin}")
     return "\n\n".join(parts)
 
 
