@@ -148,7 +148,7 @@ def training_speed_table() -> str:
     """Return tokens a second and memory of a training step, ours and the Trainer's."""
     result = read_result("training-speed.json")
     lines = [
-        "| architecture | way | tokens a second | memory | against the Trainer: speed, memory |",
+        "| architecture, rows a step | way | tokens a second | memory | against the Trainer: speed, memory |",
         "|---|---|---|---|---|",
     ]
     names = {
@@ -157,17 +157,17 @@ def training_speed_table() -> str:
         "trainer": "Trainer",
         "trainer_bf16": "Trainer, bfloat16",
     }
-    for preset, row in result["architectures"].items():
+    for architecture, row in result["architectures"].items():
         for way, name in names.items():
             ratios = row["ratios"].get(way)
             against = f"{ratios['tokens_per_s']['trainer']:.2f}, {ratios['peak_mb']['trainer']:.2f}" if ratios else "-"
             lines.append(
-                f"| {preset} | {name} | {row['tokens_per_s'][way]:,.0f} | {row['peak_mb'][way]:,.0f} MB | {against} |"
+                f"| {architecture} | {name} | {row['tokens_per_s'][way]:,.0f} | {row['peak_mb'][way]:,.0f} MB "
+                f"| {against} |"
             )
-    rows = ", ".join(f"{preset} {row['rows_per_step']}" for preset, row in result["architectures"].items())
     commits = ", ".join(dict.fromkeys(row.get("commit", result["commit"]) for row in result["architectures"].values()))
     note = (
-        f"Rows a step: {rows}. Processor time of {result['n_threads']} thread, medians of {result['n_rounds']} rounds; "
+        f"Processor time of {result['n_threads']} thread, medians of {result['n_rounds']} rounds; "
         f"memory of the whole process. The Trainer has the published settings. {_origin({**result, 'commit': commits})}"
     )
     return "\n".join([*lines, "", note])

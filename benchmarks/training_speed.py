@@ -18,7 +18,8 @@ end of one optimiser step to the end of the next one, so batches, masks and grad
 checkpoints are not. Its time is processor time divided by the number of threads, because that does not depend on what
 else the machine does as long as there is one thread; wall time is stored too. Peak memory is that of the whole process
 during these steps, with the libraries that the way imports; what it held before training is stored too. An
-architecture that is not named keeps what the result says of it, with its own commit.
+architecture that is not named, or was measured with another number of rows, keeps what the result says of it, with its
+own commit.
 """
 
 import argparse
@@ -294,7 +295,7 @@ def kept(output: Path) -> dict[str, Any]:
     if not output.exists():
         return {}
     earlier = json.loads(output.read_text(encoding="utf-8"))
-    return {preset: {"commit": earlier["commit"], **row} for preset, row in earlier["architectures"].items()}
+    return {name: {"commit": earlier["commit"], **row} for name, row in earlier["architectures"].items()}
 
 
 def main() -> None:
@@ -319,7 +320,10 @@ def main() -> None:
     result["architectures"] = kept(arguments.output)
     for preset, corpus in corpora.items():
         task = Task(preset, corpus, arguments.rows, arguments.steps, arguments.threads)
-        result["architectures"][preset] = {"commit": origin["commit"], **compare(task, arguments.rounds)}
+        result["architectures"][f"{preset}, {task.n_rows} rows"] = {
+            "commit": origin["commit"],
+            **compare(task, arguments.rounds),
+        }
         with replacing_file(arguments.output) as temporary:
             temporary.write_text(json.dumps(with_headline(result), indent=1) + "\n", encoding="utf-8")
 
