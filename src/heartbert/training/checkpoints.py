@@ -42,7 +42,7 @@ class Best:
     step : int
         After which they were measured; 0 before any were.
     probe : float or None
-        Macro-F1 of the probe, where they were chosen by it.
+        Score of the probe, where they were chosen by it.
     validation_loss : float
         Nats a hidden token on held-out leads; NaN without any.
     weights : dict of str to Tensor, or None
