@@ -65,6 +65,17 @@ def test_card_names_the_checkpoint_and_its_probe(manifest: dict[str, Any]) -> No
     assert "compares checkpoints, has a mean average precision of 0.432 for S and V" in card
 
 
+@pytest.mark.parametrize(
+    ("n_processes", "said"),
+    [(1, "hours on 1 thread of a CPU"), (2, "hours on 2 processes, each with 1 thread of a CPU")],
+)
+def test_card_says_what_trained(manifest: dict[str, Any], n_processes: int, said: str) -> None:
+    """Hours mean nothing without the machine."""
+    manifest["pretraining"] |= {"n_processes": n_processes, "device": "1 thread of a CPU (x86_64)"}
+
+    assert said in write_card(manifest)
+
+
 @pytest.mark.parametrize(("mask", "said"), [("beat", "in whole heartbeats"), ("token", "as single tokens")])
 def test_card_says_what_was_hidden(manifest: dict[str, Any], mask: str, said: str) -> None:
     """It is the task that was learnt."""

@@ -175,7 +175,7 @@ def write_card(manifest: dict[str, Any]) -> str:
         steps_done=f" (the best of {run['steps_done']})" if run.get("steps_done", run["step"]) != run["step"] else "",
         tokens_seen=run["tokens"] / 1e6,
         hours=run["seconds"] / 3600,
-        device=run["device"],
+        device=_device(run),
         training_loss=run["training_loss"],
         validation_loss=run["validation_loss"],
         masked_share=masking["masked_share"],
@@ -214,6 +214,11 @@ def _shipping(corpus: dict[str, Any]) -> str:
             "these databases.**"
         )
     return " **By the licence of at least one of these databases the weights may not be passed on.**"
+
+
+def _device(run: dict[str, Any]) -> str:
+    n_processes = run.get("n_processes", 1)
+    return f"{n_processes} processes, each with {run['device']}" if n_processes > 1 else str(run["device"])
 
 
 def _masked_how(masking: dict[str, Any]) -> str:

@@ -110,4 +110,5 @@ def describe_device(device: torch.device) -> str:
     """Name what trains, for the log."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
+    n_threads = torch.get_num_threads()
+    return f"{n_threads} thread{'s' if n_threads > 1 else ''} of a CPU ({platform.machine()})"
