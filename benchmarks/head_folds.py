@@ -95,7 +95,8 @@ def main() -> None:
     arguments = parser.parse_args()
     origin = provenance([arguments.folder, arguments.work])
     config = read_config("small").heartbeats
-    encoders = encoders_of(load_bundle(arguments.bundle), config.layer, cache=arguments.work / "embeddings")
+    bundle = load_bundle(arguments.bundle)
+    encoders = encoders_of(bundle, config.layer, cache=arguments.work / "embeddings")
     names = sorted(name for fold in FOLDS for name in fold)
     records = {
         name: read_beats(encoders, arguments.folder / f"{name}.hea", Examples("mitdb", name))["reference"]
@@ -107,9 +108,9 @@ def main() -> None:
         values = {key: [float(one[key]) for one in found] for key in SCORES}
         rows[name] = {key: {"mean": float(np.mean(of)), "low": min(of), "high": max(of)} for key, of in values.items()}
         print(name, {key: round(one["mean"], 3) for key, one in rows[name].items()}, flush=True)
-    result = {**origin, "database": "mitdb", "folds": FOLDS, "n_seeds": arguments.seeds, "rows": rows}
+    scores = {"bundle": bundle.name, "database": "mitdb", "folds": FOLDS, "n_seeds": arguments.seeds, "rows": rows}
     with replacing_file(arguments.output) as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps({**origin, **scores}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -195,7 +195,8 @@ def ablations_table() -> str:
 
 
 def _origin(result: dict[str, Any]) -> str:
-    return f"Commit {result['commit']}, {result['machine']}."
+    measured = [result["bundle"]] if "bundle" in result else result.get("bundles", [])[:1]
+    return ", ".join([f"Commit {result['commit']}", *measured, result["machine"]]) + "."
 
 
 def _interval(score: dict[str, float]) -> str:
