@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,12 @@ class Bundle:
         """Tells bundles apart by what their embeddings depend on: weights of the encoder, tokenizer, preprocessing."""
         checksums = self.manifest.get("sha256", {})
         parts = [encoder_digest(self.model), *(checksums.get(name) for name in (TOKENIZER_FILE, PREPROCESSOR_FILE))]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def signal_digest(self) -> str:
+        """Tells bundles apart by what a filtered and scaled lead depends on."""
+        parts = [asdict(self.preprocessing.band), asdict(self.preprocessing.scaling_rule)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property

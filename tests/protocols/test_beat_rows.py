@@ -68,8 +68,8 @@ def test_few_labels_are_a_tenth_of_each_recording(heads: HeartbeatsConfig) -> No
         seen.append([int((one.beats.labels >= 0).sum()) for one in (*sides.training, *sides.validation)])
         return lambda record: np.zeros((record.beats.r_peaks.size, 5), dtype=np.float32)
 
-    train_row(Row(spy, label_share=0.1), SIDES, heads, seed=0)
-    train_row(Row(spy, label_share=0.001), SIDES, heads, seed=0)
+    train_row(Row("nothing", spy, label_share=0.1), SIDES, heads, seed=0)
+    train_row(Row("nothing", spy, label_share=0.001), SIDES, heads, seed=0)
 
     assert seen == [[12, 12, 120], [1, 1, 120]]
     assert (SIDES.training[0].beats.labels >= 0).all()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from heartbert.bundle import Bundle
+from heartbert.embeddings.encoder import build_encoder
 from heartbert.errors import ConfigError, LeakageError, RecordFormatError
 from heartbert.evaluation.splits import MITDB_DS1, MITDB_DS1_VALIDATION, MITDB_DS2
 from heartbert.protocols import beat_records, beat_table
@@ -17,6 +18,7 @@ from heartbert.protocols.beat_rows import BOOSTING, CLOSE_ROWS, FEW_LABELS, OURS
 from heartbert.protocols.beat_splits import guard_split
 from heartbert.protocols.beat_table import TableSettings, head_settings
 from heartbert.protocols.ds1_ds2 import ds1_ds2_splits, evaluate_ds1_ds2
+from heartbert.training.config import EncoderConfig
 
 SOME = ("101", "201", "114", "118")
 Write = Callable[..., Path]
@@ -25,6 +27,12 @@ Write = Callable[..., Path]
 def seen(bundle: Bundle, *records: str) -> Bundle:
     """Return a bundle whose encoder has seen some records."""
     return replace(bundle, manifest={**bundle.manifest, "corpus": {"records": list(records)}})
+
+
+def reseeded(bundle: Bundle) -> Bundle:
+    """Return the bundle with other weights."""
+    config = EncoderConfig(**bundle.manifest["config"]["encoder"])
+    return replace(bundle, model=build_encoder(config, bundle.tokenizer.n_tokens, seed=99).eval())
 
 
 def test_validation_side_names_no_record_of_ds2() -> None:
@@ -155,6 +163,21 @@ def test_table_is_refused_a_folder_with_runs_of_other_settings(
     assert "accuracy" not in first
     with pytest.raises(ConfigError, match=r"holds runs made with other settings: 'heads' was .* Give another output"):
         _evaluate(bundle, folder, tmp_path / "out", other)
+
+
+def test_another_encoder_runs_again_only_what_reads_it(
+    bundle: Bundle, ours_only: TableSettings, write_records: Write, tmp_path: Path
+) -> None:
+    """The baselines of a table take hours, and most of them know of no encoder."""
+    folder, runs = write_records(SOME), tmp_path / "out" / "runs"
+    settings = replace(ours_only, rows=("majority class", "RR + waveform, same head", OURS), everywhere=True)
+    _evaluate(bundle, folder, tmp_path / "out", settings)
+    before = {path.name for path in runs.iterdir()}
+
+    _evaluate(reseeded(bundle), folder, tmp_path / "out", settings)
+
+    added = [json.loads(path.read_text())["run"] for path in runs.iterdir() if path.name not in before]
+    assert {(split, row) for split, _, row, *_ in added} == {("", OURS), ("without_201", OURS)}
 
 
 def test_damaged_run_is_named(bundle: Bundle, ours_only: TableSettings, write_records: Write, tmp_path: Path) -> None:

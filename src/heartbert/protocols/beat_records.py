@@ -37,6 +37,11 @@ SIGNAL_SAMPLES = np.arange(-540, 540, 3)
 _RANDOM_SEED = 7
 
 
+def digest_read(reads: Input, bundle: Bundle) -> str:
+    """Tell bundles apart by what an input depends on; that of an encoder is the same, be its weights random or not."""
+    return bundle.embedding_digest if reads in ("encoder", "random encoder") else bundle.signal_digest
+
+
 @dataclass(frozen=True)
 class BeatRecord:
     """The beats of one recording, placed by one annotator.

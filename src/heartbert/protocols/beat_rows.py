@@ -55,6 +55,8 @@ class Row:
 
     Attributes
     ----------
+    reads : Input
+        Of a beat, beside RR intervals; beside an encoder also the waveform, if the settings say so.
     train : callable
         Of sides, settings and seed; returns what classifies a recording.
     label_share : float
@@ -63,6 +65,7 @@ class Row:
         False where every seed gives the same.
     """
 
+    reads: Input
     train: Callable[[Sides, HeartbeatsConfig, int], Classify]
     label_share: float = 1.0
     is_random: bool = True
@@ -174,21 +177,33 @@ def _boost(rows: Floats, labels: npt.NDArray[np.int64], balance: float, seed: in
     return classify
 
 
+def _head_on(reads: Input, label_share: float = 1.0) -> Row:
+    return Row(reads, partial(_train_head, reads), label_share)
+
+
+def _head_without_waveform(reads: Input) -> Row:
+    return Row(reads, partial(_train_without_waveform, reads))
+
+
+def _boosting_on(reads: Input, label_share: float = 1.0) -> Row:
+    return Row(reads, partial(_train_boosting, reads), label_share)
+
+
 ROWS = MappingProxyType(
     {
-        "majority class": Row(_train_majority, is_random=False),
-        "RR, gradient boosting": Row(partial(_train_boosting, "nothing")),
-        BOOSTING: Row(partial(_train_boosting, "waveform")),
-        "RR, same head": Row(partial(_train_head, "nothing")),
-        WAVEFORM_HEAD: Row(partial(_train_head, "waveform")),
-        "CNN on the raw signal": Row(partial(_train_raw, RawCnn)),
-        "BiLSTM on the raw signal": Row(partial(_train_raw, partial(raw_bilstm, SIGNAL_SAMPLES.size))),
-        "RR + encoder of random weights, same head": Row(partial(_train_head, "random encoder")),
-        ENCODER_ALONE: Row(partial(_train_without_waveform, "encoder")),
-        RANDOM_ALONE: Row(partial(_train_without_waveform, "random encoder")),
-        "RR + waveform, gradient boosting, 10 % of the labels": Row(partial(_train_boosting, "waveform"), FEW_SHARE),
-        FEW_LABELS: Row(partial(_train_head, "encoder"), FEW_SHARE),
-        OURS: Row(partial(_train_head, "encoder")),
+        "majority class": Row("nothing", _train_majority, is_random=False),
+        "RR, gradient boosting": _boosting_on("nothing"),
+        BOOSTING: _boosting_on("waveform"),
+        "RR, same head": _head_on("nothing"),
+        WAVEFORM_HEAD: _head_on("waveform"),
+        "CNN on the raw signal": Row("signal", partial(_train_raw, RawCnn)),
+        "BiLSTM on the raw signal": Row("signal", partial(_train_raw, partial(raw_bilstm, SIGNAL_SAMPLES.size))),
+        "RR + encoder of random weights, same head": _head_on("random encoder"),
+        ENCODER_ALONE: _head_without_waveform("encoder"),
+        RANDOM_ALONE: _head_without_waveform("random encoder"),
+        "RR + waveform, gradient boosting, 10 % of the labels": _boosting_on("waveform", FEW_SHARE),
+        FEW_LABELS: _head_on("encoder", FEW_SHARE),
+        OURS: _head_on("encoder"),
     }
 )
 """Every row by its name; ours last."""

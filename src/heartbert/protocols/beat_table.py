@@ -15,7 +15,15 @@ from heartbert.evaluation.heartbeats import score_tables, table_of_pairs
 from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Encoders, Placement, encoders_of, read_beats
+from heartbert.protocols.beat_records import (
+    PLACEMENTS,
+    BeatRecord,
+    Encoders,
+    Placement,
+    digest_read,
+    encoders_of,
+    read_beats,
+)
 from heartbert.protocols.beat_rows import BOOSTING, CLOSE_ROWS, FEW_LABELS, OURS, ROWS, Row, Sides, train_row
 from heartbert.protocols.beat_scoring import Run, score_records, scores_by_record, summarise_runs
 from heartbert.protocols.beat_splits import Split, guard_split
@@ -141,7 +149,7 @@ def make_table(
         If the folder holds runs made with other settings.
     """
     leaks = [_guard(split, (bundle, *settings.others), settings) for split in splits]
-    store = open_run_store(output / RUNS_FOLDER, {**fingerprint(bundle, settings), **_sides_of(splits)})
+    store = open_run_store(output / RUNS_FOLDER, {**fingerprint(settings), **_sides_of(splits)})
     examples = {one.name: one for split in splits for one in split.examples}
     read = partial(_read_all, examples=examples, path_of=path_of, progress=progress)
     records = read(encoders_of(bundle, settings.heads.layer, cache=settings.cache))
@@ -151,7 +159,7 @@ def make_table(
         nested: dict[str, Any] = {}
         for placement in settings.placements:
             rows = {
-                name: _TableRow(ROWS[name], _placed(records, placement), (name,))
+                name: _TableRow(ROWS[name], _placed(records, placement), (name, digest_read(ROWS[name].reads, bundle)))
                 for name in settings.rows_of(split, placement)
             }
             if settings.is_whole(split, placement):
@@ -166,10 +174,10 @@ def make_table(
     return table
 
 
-def fingerprint(bundle: Bundle, settings: TableSettings) -> dict[str, Any]:
-    """Return what every run depends on; seeds, rows and placements are in its own name."""
+def fingerprint(settings: TableSettings) -> dict[str, Any]:
+    """Return what every run depends on; seeds, rows, what they read and placements are in its own name."""
     heads = {name: value for name, value in asdict(settings.heads).items() if name not in ("n_seeds", "seed")}
-    return {"bundle": bundle.embedding_digest, "heads": heads}
+    return {"heads": heads}
 
 
 def _sides_of(splits: Sequence[Split]) -> dict[str, Any]:

@@ -13,7 +13,15 @@ from heartbert.evaluation.heartbeats import score_tables, table_of_pairs
 from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import PLACEMENTS, BeatRecord, Encoders, Placement, encoders_of, read_beats
+from heartbert.protocols.beat_records import (
+    PLACEMENTS,
+    BeatRecord,
+    Encoders,
+    Placement,
+    digest_read,
+    encoders_of,
+    read_beats,
+)
 from heartbert.protocols.beat_rows import OURS, ROWS, Row, Sides
 from heartbert.protocols.beat_scoring import score_records
 from heartbert.protocols.beat_splits import Split, guard_split
@@ -54,7 +62,7 @@ class BeatRow:
     records : mapping of str to BeatRecord
         By `Examples.name`; all recordings of the split.
     encoder : str
-        Tells encoders apart; what its vectors depend on.
+        Tells encoders apart; what the inputs of the row depend on.
     """
 
     row: Row
@@ -322,7 +330,7 @@ def open_heartbeats(
     if RANDOM not in rows:
         encoders = replace(encoders, bundles={"encoder": bundle})
     records = source.read(encoders, progress=progress)
-    made = {name: BeatRow(ROWS[name], config, records, bundle.embedding_digest) for name in rows}
+    made = {name: BeatRow(ROWS[name], config, records, digest_read(ROWS[name].reads, bundle)) for name in rows}
     return assemble(source, made, leaks, [bundle])
 
 

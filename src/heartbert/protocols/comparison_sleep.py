@@ -238,7 +238,7 @@ def open_sleep(
     encoder = epoch_encoder(bundle, settings.layer)
     random = replace(encoder, encoder=random_encoder(bundle))
     nights = source.read(encoder, name, progress=progress)
-    rows = {row: SleepRow(train, settings, nights, name) for row, train in TRAINERS.items()}
+    rows = {row: SleepRow(train, settings, nights, name if row == OURS else "none") for row, train in TRAINERS.items()}
     others = source.read(random, f"random-{name}", progress=progress)
     rows[RANDOM] = SleepRow(TRAINERS[OURS], settings, others, f"random-{name}")
     return assemble_sleep(source, rows, [bundle])

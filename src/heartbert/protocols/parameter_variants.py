@@ -178,7 +178,7 @@ class _BundleVariants:
         leads = _Leads(self.bundle, source)
         made = []
         for kind, label, tuning in settings:
-            row = Row(partial(train_tuned, self.bundle, tuning, leads))
+            row = Row("encoder", partial(train_tuned, self.bundle, tuning, leads))
             variant, beat_row = self._made(kind, label, self.config.n_units, row)
             n_trainable = variant.n_trainable + count_learning(self.bundle, tuning, self.config.layer)
             told = replace(beat_row, encoder=f"{beat_row.encoder}, {tuning}")
@@ -309,7 +309,8 @@ def sleep_variants(
                     bundle.name if n_embedding else "",
                 )
                 variants.append(variant)
-                rows[variant.row] = SleepRow(TRAINERS[trainer], replace(settings, n_units=n_units), nights, name)
+                read = name if n_embedding else "none"
+                rows[variant.row] = SleepRow(TRAINERS[trainer], replace(settings, n_units=n_units), nights, read)
     return assemble_sleep(source, rows, list(loaded.values()), ours=variants[0].row), variants
 
 

@@ -12,7 +12,7 @@ from heartbert.bundle import Bundle
 from heartbert.errors import ConfigError
 from heartbert.files import replacing_file
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import BeatRecord, encoders_of
+from heartbert.protocols.beat_records import BeatRecord, digest_read, encoders_of
 from heartbert.protocols.beat_rows import BOOSTING, OURS, ROWS
 from heartbert.protocols.beat_table import head_settings
 from heartbert.protocols.comparison import (
@@ -111,7 +111,7 @@ def heartbeat_rivals(
     leaks = sorted({leak for bundle in rivals.bundles.values() for leak in source.guard(bundle)})
     encoders = encoders_of(first, config.layer, cache=source.cache)
     records = source.read(encoders, progress=progress)
-    rows = {name: BeatRow(ROWS[name], config, records, first.embedding_digest) for name in baselines}
+    rows = {name: BeatRow(ROWS[name], config, records, digest_read(ROWS[name].reads, first)) for name in baselines}
     rows[rivals.ours] = BeatRow(ROWS[OURS], config, records, first.embedding_digest)
     for name, bundle in list(rivals.bundles.items())[1:]:
         own = replace(config, layer=head_settings(bundle).layer)

@@ -107,8 +107,8 @@ def evaluate_windows(
         [], [one for one, _ in recordings], fitted=bundle_parts(bundle.manifest, with_head=False), allowed=known
     )
     records = _read_all(bundle, recordings, settings, progress=progress)
-    names = {"records": [one.examples.name for one in records]}
-    store = open_run_store(output / RUNS_FOLDER, {**fingerprint(bundle, settings), **names})
+    told = {"bundle": bundle.embedding_digest, "records": [one.examples.name for one in records]}
+    store = open_run_store(output / RUNS_FOLDER, {**fingerprint(settings), **told})
     runs: dict[Scheme, dict[str, list[Run]]] = {}
     blocks: dict[Scheme, dict[str, Any]] = {}
     for scheme in SCHEMES:
