@@ -22,7 +22,7 @@ from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES, HeartbeatHead, bu
 from heartbert.records import read_record
 from heartbert.records.record import Channel
 from heartbert.signals.scaling import Scaling
-from heartbert.training.config import EncoderConfig
+from heartbert.training.config import EncoderConfig, HeartbeatsConfig
 from heartbert.training.heartbeats import AnnotatedBeats, label_beats
 
 # Who placed the beats: our detector, or the people who annotated them.
@@ -35,11 +35,15 @@ Input = Literal["encoder", "random encoder", "waveform", "signal", "nothing"]
 SIGNAL_SAMPLES = np.arange(-540, 540, 3)
 # Seed of the encoder's random weights.
 _RANDOM_SEED = 7
+# Settings of a head that the name of a run tells apart: the seed is in it, the others are in `digest_read`.
+APART = ("n_seeds", "seed", "layer", "reads")
 
 
-def digest_read(reads: Input, bundle: Bundle) -> str:
-    """Tell bundles apart by what an input depends on; that of an encoder is the same, be its weights random or not."""
-    return bundle.embedding_digest if reads in ("encoder", "random encoder") else bundle.signal_digest
+def digest_read(reads: Input, bundle: Bundle, config: HeartbeatsConfig) -> str:
+    """Tell apart what an input depends on; that of an encoder is the same, be its weights random or not."""
+    if reads in ("encoder", "random encoder"):
+        return f"{bundle.embedding_digest}, layer {config.layer}, {config.reads}"
+    return bundle.signal_digest
 
 
 @dataclass(frozen=True)

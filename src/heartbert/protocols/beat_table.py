@@ -16,6 +16,7 @@ from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
 from heartbert.protocols.beat_records import (
+    APART,
     PLACEMENTS,
     BeatRecord,
     Encoders,
@@ -159,12 +160,16 @@ def make_table(
         nested: dict[str, Any] = {}
         for placement in settings.placements:
             rows = {
-                name: _TableRow(ROWS[name], _placed(records, placement), (name, digest_read(ROWS[name].reads, bundle)))
+                name: _TableRow(
+                    ROWS[name],
+                    _placed(records, placement),
+                    (name, digest_read(ROWS[name].reads, bundle, settings.heads)),
+                )
                 for name in settings.rows_of(split, placement)
             }
             if settings.is_whole(split, placement):
                 rows = {
-                    name: _TableRow(ROWS[OURS], _placed(found, placement), (name, one.embedding_digest))
+                    name: _TableRow(ROWS[OURS], _placed(found, placement), (name, _digest_of_other(one, settings)))
                     for name, (one, found) in others.items()
                 } | rows
             block: dict[str, Any] = {"leaks": leaks[number]}
@@ -176,8 +181,7 @@ def make_table(
 
 def fingerprint(settings: TableSettings) -> dict[str, Any]:
     """Return what every run depends on; seeds, rows, what they read and placements are in its own name."""
-    heads = {name: value for name, value in asdict(settings.heads).items() if name not in ("n_seeds", "seed")}
-    return {"heads": heads}
+    return {"heads": {name: value for name, value in asdict(settings.heads).items() if name not in APART}}
 
 
 def _sides_of(splits: Sequence[Split]) -> dict[str, Any]:
@@ -198,6 +202,10 @@ def _encoder_of(bundle: Bundle, settings: TableSettings) -> Encoders:
     """Return the encoder of a further bundle alone."""
     encoders = encoders_of(bundle, head_settings(bundle).layer, cache=settings.cache)
     return replace(encoders, bundles={"encoder": bundle})
+
+
+def _digest_of_other(bundle: Bundle, settings: TableSettings) -> str:
+    return digest_read("encoder", bundle, replace(settings.heads, layer=head_settings(bundle).layer))
 
 
 def _placed(records: Mapping[str, Mapping[Placement, BeatRecord]], placement: Placement) -> dict[str, BeatRecord]:

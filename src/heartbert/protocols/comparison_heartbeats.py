@@ -14,6 +14,7 @@ from heartbert.evaluation.leakage import Examples
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
 from heartbert.protocols.beat_records import (
+    APART,
     PLACEMENTS,
     BeatRecord,
     Encoders,
@@ -104,7 +105,7 @@ class HeartbeatComparison:
     def told(self, row: str) -> Mapping[str, Any]:
         """Return the settings of a row, whose seed is in the draw, and its encoder."""
         chosen = self.beat_rows[row]
-        settings = {name: value for name, value in asdict(chosen.config).items() if name not in ("n_seeds", "seed")}
+        settings = {name: value for name, value in asdict(chosen.config).items() if name not in APART}
         return {"settings": settings, "encoder": chosen.encoder}
 
     def drawn(self, draw: Draw) -> DrawnLabels:
@@ -330,7 +331,7 @@ def open_heartbeats(
     if RANDOM not in rows:
         encoders = replace(encoders, bundles={"encoder": bundle})
     records = source.read(encoders, progress=progress)
-    made = {name: BeatRow(ROWS[name], config, records, digest_read(ROWS[name].reads, bundle)) for name in rows}
+    made = {name: BeatRow(ROWS[name], config, records, digest_read(ROWS[name].reads, bundle, config)) for name in rows}
     return assemble(source, made, leaks, [bundle])
 
 

@@ -15,7 +15,7 @@ from heartbert.predictions.heartbeats import WAVEFORM_SAMPLES, build_network, cl
 from heartbert.predictions.sleep_night import SHORTEST_NIGHT_S
 from heartbert.predictions.sleep_stages import build_sleep_network
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import BeatRecord, encoders_of
+from heartbert.protocols.beat_records import BeatRecord, digest_read, encoders_of
 from heartbert.protocols.beat_rows import OURS as BEATS_OURS
 from heartbert.protocols.beat_rows import ROWS, Classify, Row, Sides
 from heartbert.protocols.beat_table import head_settings
@@ -199,7 +199,7 @@ class _BundleVariants:
             footprint=replace(self.footprint, n_units=n_units),
             bundle=self.bundle.name,
         )
-        return variant, BeatRow(row, config, self.records, self.bundle.embedding_digest)
+        return variant, BeatRow(row, config, self.records, digest_read(row.reads, self.bundle, config))
 
 
 def count_learning(bundle: Bundle, tuning: FineTuning, layer: int) -> int:

@@ -111,16 +111,20 @@ def heartbeat_rivals(
     leaks = sorted({leak for bundle in rivals.bundles.values() for leak in source.guard(bundle)})
     encoders = encoders_of(first, config.layer, cache=source.cache)
     records = source.read(encoders, progress=progress)
-    rows = {name: BeatRow(ROWS[name], config, records, digest_read(ROWS[name].reads, first)) for name in baselines}
-    rows[rivals.ours] = BeatRow(ROWS[OURS], config, records, first.embedding_digest)
+    rows = {
+        name: BeatRow(ROWS[name], config, records, digest_read(ROWS[name].reads, first, config)) for name in baselines
+    }
+    rows[rivals.ours] = BeatRow(ROWS[OURS], config, records, digest_read("encoder", first, config))
     for name, bundle in list(rivals.bundles.items())[1:]:
         own = replace(config, layer=head_settings(bundle).layer)
         other = replace(encoders_of(bundle, own.layer, cache=source.cache), bundles={"encoder": bundle})
-        rows[name] = BeatRow(ROWS[OURS], own, source.read(other, progress=progress), bundle.embedding_digest)
+        rows[name] = BeatRow(
+            ROWS[OURS], own, source.read(other, progress=progress), digest_read("encoder", bundle, own)
+        )
     for name, encoder in rivals.encoders.items():
         progress(f"embedding with {name}", 0.0)
         seen = {key: _seen_by(encoder, name, one, source) for key, one in records.items()}
-        rows[name] = BeatRow(ROWS[OURS], config, seen, name)
+        rows[name] = BeatRow(ROWS[OURS], config, seen, f"{name}, {config.reads}")
     return assemble(source, rows, leaks, list(rivals.bundles.values()), ours=rivals.ours)
 
 

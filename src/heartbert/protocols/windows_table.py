@@ -19,7 +19,7 @@ from heartbert.evaluation.leakage import Examples, FittedPart, Leak, LeakKind, b
 from heartbert.predictions.heartbeats import BEAT_PARTS_S
 from heartbert.predictions.labels import AamiClass
 from heartbert.progress import Progress, no_progress
-from heartbert.protocols.beat_records import Input, encoders_of
+from heartbert.protocols.beat_records import Input, digest_read, encoders_of
 from heartbert.protocols.beat_rows import OURS
 from heartbert.protocols.beat_scoring import Run, calibration_bins
 from heartbert.protocols.beat_table import RUNS_FOLDER, TableSettings, fingerprint, score_rows
@@ -107,7 +107,10 @@ def evaluate_windows(
         [], [one for one, _ in recordings], fitted=bundle_parts(bundle.manifest, with_head=False), allowed=known
     )
     records = _read_all(bundle, recordings, settings, progress=progress)
-    told = {"bundle": bundle.embedding_digest, "records": [one.examples.name for one in records]}
+    told = {
+        "encoder": digest_read("encoder", bundle, settings.heads),
+        "records": [one.examples.name for one in records],
+    }
     store = open_run_store(output / RUNS_FOLDER, {**fingerprint(settings), **told})
     runs: dict[Scheme, dict[str, list[Run]]] = {}
     blocks: dict[Scheme, dict[str, Any]] = {}
