@@ -129,18 +129,25 @@ def head_choices_table() -> str:
     return "\n".join(lines)
 
 
+_PROBE = "probe_average_precision"
+
+
 def pretraining_table(name: str) -> str:
-    """Return the loss of an encoder at every thousandth step and at the end."""
+    """Return the loss of an encoder, and what its probe scored, at every thousandth step, each probe and the end."""
     rows = read_result(name)["rows"]
-    lines = ["| step | million tokens | hours | training loss | loss on held-out leads |", "|---|---|---|---|---|"]
-    for row in [row for row in rows if row["step"] % 1000 == 0 or row is rows[-1]]:
-        cells = (
+    probed = any(_PROBE in row for row in rows)
+    columns = ["step", "million tokens", "hours", "training loss", "loss on held-out leads", *["probe"] * probed]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for row in [row for row in rows if row["step"] % 1000 == 0 or _PROBE in row or row is rows[-1]]:
+        cells = [
+            row["step"],
             f"{row['tokens'] / 1e6:.1f}",
             f"{row['seconds'] / 3600:.2f}",
             row["training_loss"],
             row["validation_loss"],
-        )
-        lines.append(f"| {row['step']} | " + " | ".join(map(str, cells)) + " |")
+            *[f"{row[_PROBE]:.3f}" if _PROBE in row else "-"] * probed,
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
@@ -241,6 +248,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "head_choices": head_choices_table,
     "head_folds": partial(with_intervals, head_folds_table, "head-folds.json"),
     "pretraining": partial(pretraining_table, "pretraining.json"),
+    "pretraining_second": partial(pretraining_table, "pretraining-second.json"),
     "pretraining_32_levels": partial(pretraining_table, "pretraining-32-levels.json"),
     "pretraining_first": partial(pretraining_table, "pretraining-first.json"),
     "ablations": ablations_table,

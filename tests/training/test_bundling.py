@@ -84,24 +84,6 @@ def test_card_says_what_was_hidden(manifest: dict[str, Any], mask: str, said: st
     assert said in write_card(manifest)
 
 
-def test_card_of_a_bundle_of_the_first_version_is_still_written(manifest: dict[str, Any]) -> None:
-    """A head is trained on the shipped encoder, whose manifest knows no masking table and no databases."""
-    masking = manifest["config"].pop("masking")
-    manifest["config"]["pretraining"] |= {
-        "span_share": 0.3,
-        **{key: masking[key] for key in ("random_share", "shortest_span_ms", "longest_span_ms")},
-    }
-    for key in ("weights_may_ship", "databases", "excluded_recordings"):
-        manifest["corpus"].pop(key, None)
-    for key in ("baselines", "steps_done"):
-        del manifest["pretraining"][key]
-
-    card = write_card(manifest)
-
-    assert "30% of the tokens" in card
-    assert "PTB-XL (CC BY 4.0)" in card
-
-
 def test_run_of_another_corpus_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
     """Encoder and tokenizer belong together."""
     run = Pretraining(tiny_corpus, tmp_path / "run", read_config("tiny"))

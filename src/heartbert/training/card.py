@@ -141,13 +141,7 @@ def write_card(manifest: dict[str, Any]) -> str:
         f"| `task-{task}.safetensors`, `task-{task}.json` | a head for the task {task} |\n"
         for task in manifest.get("tasks", {})
     ]
-    encoder, signal = config["encoder"], config["signal"]
-    # Bundles written before the masks had settings of their own hid spans.
-    masking = config.get("masking") or {
-        "mask": "span",
-        "masked_share": config["pretraining"]["span_share"],
-        **config["pretraining"],
-    }
+    encoder, signal, masking = config["encoder"], config["signal"], config["masking"]
     return _TEMPLATE.format(
         name=manifest["name"],
         version=manifest["version"],
@@ -166,13 +160,13 @@ def write_card(manifest: dict[str, Any]) -> str:
         corpus_hours=corpus["n_samples"] / 360 / 3600,
         corpus_records=corpus["n_records"],
         corpus_tokens=corpus["n_tokens"] / 1e6,
-        databases=_databases(corpus.get("databases")),
-        n_excluded=len(corpus.get("excluded_recordings", corpus["excluded"])),
+        databases=_databases(corpus["databases"]),
+        n_excluded=len(corpus["excluded_recordings"]),
         n_held_out=len(corpus["held_out"]),
         held_out=", ".join(corpus["held_out"]) or "none",
         shipping=_shipping(corpus),
         steps=run["step"],
-        steps_done=f" (the best of {run['steps_done']})" if run.get("steps_done", run["step"]) != run["step"] else "",
+        steps_done=f" (the best of {run['steps_done']})" if run["steps_done"] != run["step"] else "",
         tokens_seen=run["tokens"] / 1e6,
         hours=run["seconds"] / 3600,
         device=_device(run),
@@ -188,14 +182,7 @@ def write_card(manifest: dict[str, Any]) -> str:
     )
 
 
-# What bundles were trained on whose corpus did not tell its databases.
-_FIRST_DATABASES = """Records of MIT-BIH Arrhythmia and QT Database (ODC-By 1.0), PTB-XL (CC BY 4.0) and the PhysioNet/CinC
-Challenge 2017 (ODC-By 1.0), as far as they were given to the command"""
-
-
-def _databases(databases: list[dict[str, Any]] | None) -> str:
-    if databases is None:
-        return _FIRST_DATABASES
+def _databases(databases: list[dict[str, Any]]) -> str:
     told = [
         f"{one['name']} ({one['licence'] or 'licence not known'}, {one['n_recordings']} recordings)"
         for one in databases
@@ -204,8 +191,6 @@ def _databases(databases: list[dict[str, Any]] | None) -> str:
 
 
 def _shipping(corpus: dict[str, Any]) -> str:
-    if "weights_may_ship" not in corpus:
-        return ""
     if corpus["weights_may_ship"]:
         return " By the licences of these databases the weights may be passed on."
     if all(database["weights_may_ship"] is not False for database in corpus["databases"]):
@@ -217,7 +202,7 @@ def _shipping(corpus: dict[str, Any]) -> str:
 
 
 def _device(run: dict[str, Any]) -> str:
-    n_processes = run.get("n_processes", 1)
+    n_processes = run["n_processes"]
     return f"{n_processes} processes, each with {run['device']}" if n_processes > 1 else str(run["device"])
 
 
@@ -239,7 +224,7 @@ def _probe(score: float | None) -> str:
 
 
 def _baselines(run: dict[str, Any]) -> str:
-    counted = run.get("baselines")
+    counted = run["baselines"]
     if not counted:
         return ""
     return _BASELINES.format(
