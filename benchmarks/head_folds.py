@@ -1,9 +1,11 @@
 """Choose what the heartbeat head reads: persons of DS1 left out in four folds, beats of the reference, one lead.
 
     python benchmarks/head_folds.py MITDB_FOLDER --work DIR -o benchmarks/results/head-folds.json
+    python benchmarks/head_folds.py MITDB_FOLDER --work DIR --bundle FOLDER ... --layers 2 3 4
+        -o benchmarks/results/head-layers.json
 
 Every variant is trained on three quarters of the records of DS1 (MIT-BIH Arrhythmia) and scored on the others, each
-record once; nothing is chosen by what is scored. The encoder that ships is frozen. DS2 is not read.
+record once; nothing is chosen by what is scored. Encoders, by default the one that ships, are frozen. DS2 is not read.
 """
 
 import os
@@ -11,6 +13,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Mapping
@@ -21,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from heartbert.bundle import load_bundle
+from heartbert.bundle import Bundle, load_bundle
 from heartbert.evaluation.heartbeats import confusion_matrix, score_tables
 from heartbert.evaluation.leakage import Examples, refuse_leaks
 from heartbert.files import replacing_file
@@ -52,9 +55,9 @@ class Variant:
 
 
 ALONE = {"reads": "encoder"}
+ENCODER_VARIANTS = {"waves of encoder and waveform (ships)": Variant(), "waves of the encoder": Variant(changes=ALONE)}
 VARIANTS = {
-    "waves of encoder and waveform (ships)": Variant(),
-    "waves of the encoder": Variant(changes=ALONE),
+    **ENCODER_VARIANTS,
     "waves of the waveform": Variant("waveform"),
     "waves of encoder and waveform, encoder of random weights": Variant("random encoder"),
     "waves of an encoder of random weights": Variant("random encoder", ALONE),
@@ -84,33 +87,40 @@ def score(
     return score_tables(table)
 
 
+def read_all(bundle: Bundle, layer: int, folder: Path, work: Path) -> dict[str, BeatRecord]:
+    """Read and embed all records of DS1."""
+    encoders = encoders_of(bundle, layer, cache=work / "embeddings")
+    names = sorted(name for fold in FOLDS for name in fold)
+    return {name: read_beats(encoders, folder / f"{name}.hea", Examples("mitdb", name))["reference"] for name in names}
+
+
 def main() -> None:
     """Parse the command line, train every variant, store."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder of embeddings")
-    parser.add_argument("--bundle", type=Path, default=Path("src/heartbert/bundles/small"))
+    parser.add_argument("--bundle", type=Path, nargs="+", default=[Path("src/heartbert/bundles/small")])
+    parser.add_argument("--layers", type=int, nargs="+", help="compare these layers; by default what a head reads")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     origin = provenance([arguments.folder, arguments.work])
     config = read_config("small").heartbeats
-    bundle = load_bundle(arguments.bundle)
-    encoders = encoders_of(bundle, config.layer, cache=arguments.work / "embeddings")
-    names = sorted(name for fold in FOLDS for name in fold)
-    records = {
-        name: read_beats(encoders, arguments.folder / f"{name}.hea", Examples("mitdb", name))["reference"]
-        for name in names
-    }
+    bundles = [load_bundle(folder) for folder in arguments.bundle]
     rows: dict[str, dict[str, Any]] = {}
-    for name, variant in VARIANTS.items():
-        found = [score(records, variant, config, seed) for seed in range(1, arguments.seeds + 1)]
-        values = {key: [float(one[key]) for one in found] for key in SCORES}
-        rows[name] = {key: {"mean": float(np.mean(of)), "low": min(of), "high": max(of)} for key, of in values.items()}
-        print(name, {key: round(one["mean"], 3) for key, one in rows[name].items()}, flush=True)
-    scores = {"bundle": bundle.name, "database": "mitdb", "folds": FOLDS, "n_seeds": arguments.seeds, "rows": rows}
+    for bundle, layer in itertools.product(bundles, arguments.layers or [config.layer]):
+        records = read_all(bundle, layer, arguments.folder, arguments.work)
+        place = f"{bundle.name}, layer {layer}: " if arguments.layers else ""
+        for name, variant in (ENCODER_VARIANTS if arguments.layers else VARIANTS).items():
+            found = [score(records, variant, config, seed) for seed in range(1, arguments.seeds + 1)]
+            values = {key: [float(one[key]) for one in found] for key in SCORES}
+            row = {key: {"mean": float(np.mean(of)), "low": min(of), "high": max(of)} for key, of in values.items()}
+            rows[place + name] = row
+            print(place + name, {key: round(one["mean"], 3) for key, one in row.items()}, flush=True)
+    measured = {"bundles": [bundle.name for bundle in bundles], "database": "mitdb", "folds": FOLDS}
     with replacing_file(arguments.output) as temporary:
-        temporary.write_text(json.dumps({**origin, **scores}, indent=1) + "\n", encoding="utf-8")
+        content = {**origin, **measured, "n_seeds": arguments.seeds, "rows": rows}
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -247,6 +247,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "stages": stages_table,
     "head_choices": head_choices_table,
     "head_folds": partial(with_intervals, head_folds_table, "head-folds.json"),
+    "head_folds_before": partial(with_intervals, head_folds_table, "head-folds-before.json"),
+    "head_layers": partial(with_intervals, head_folds_table, "head-layers.json"),
     "pretraining": partial(pretraining_table, "pretraining.json"),
     "pretraining_second": partial(pretraining_table, "pretraining-second.json"),
     "pretraining_32_levels": partial(pretraining_table, "pretraining-32-levels.json"),
