@@ -55,9 +55,10 @@ class Variant:
 
 
 ALONE = {"reads": "encoder"}
-ENCODER_VARIANTS = {"waves of encoder and waveform (ships)": Variant(), "waves of the encoder": Variant(changes=ALONE)}
+LAYER_VARIANTS = {"waves of encoder and waveform": Variant(), "waves of the encoder": Variant(changes=ALONE)}
 VARIANTS = {
-    **ENCODER_VARIANTS,
+    "waves of encoder and waveform (ships)": Variant(),
+    "waves of the encoder": Variant(changes=ALONE),
     "waves of the waveform": Variant("waveform"),
     "waves of encoder and waveform, encoder of random weights": Variant("random encoder"),
     "waves of an encoder of random weights": Variant("random encoder", ALONE),
@@ -111,7 +112,7 @@ def main() -> None:
     for bundle, layer in itertools.product(bundles, arguments.layers or [config.layer]):
         records = read_all(bundle, layer, arguments.folder, arguments.work)
         place = f"{bundle.name}, layer {layer}: " if arguments.layers else ""
-        for name, variant in (ENCODER_VARIANTS if arguments.layers else VARIANTS).items():
+        for name, variant in (LAYER_VARIANTS if arguments.layers else VARIANTS).items():
             found = [score(records, variant, config, seed) for seed in range(1, arguments.seeds + 1)]
             values = {key: [float(one[key]) for one in found] for key in SCORES}
             row = {key: {"mean": float(np.mean(of)), "low": min(of), "high": max(of)} for key, of in values.items()}
