@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from heartbert.bundle import Bundle, load_bundle
+from heartbert.bundle import load_bundle
 from heartbert.evaluation.heartbeats import confusion_matrix, score_tables
 from heartbert.evaluation.leakage import Examples, refuse_leaks
 from heartbert.files import replacing_file
 from heartbert.predictions.heartbeats import classify_heartbeats
-from heartbert.protocols.beat_records import BeatRecord, Input, encoders_of, read_beats
+from heartbert.protocols.beat_records import BeatRecord, Encoders, Input, encoders_of, read_beats
 from heartbert.training.config import HeartbeatsConfig, read_config
 from heartbert.training.heartbeats import reads_waveform, train_head
 
@@ -88,9 +88,10 @@ def score(
     return score_tables(table)
 
 
-def read_all(bundle: Bundle, layer: int, folder: Path, work: Path) -> dict[str, BeatRecord]:
-    """Read and embed all records of DS1."""
-    encoders = encoders_of(bundle, layer, cache=work / "embeddings")
+def read_all(encoders: Encoders, variants: Mapping[str, Variant], folder: Path) -> dict[str, BeatRecord]:
+    """Read all records of DS1, and embed them with the encoders that a variant reads."""
+    used = {one.reads for one in variants.values()}
+    encoders = replace(encoders, bundles={name: one for name, one in encoders.bundles.items() if name in used})
     names = sorted(name for fold in FOLDS for name in fold)
     return {name: read_beats(encoders, folder / f"{name}.hea", Examples("mitdb", name))["reference"] for name in names}
 
@@ -108,11 +109,13 @@ def main() -> None:
     origin = provenance([arguments.folder, arguments.work])
     config = read_config("small").heartbeats
     bundles = [load_bundle(folder) for folder in arguments.bundle]
+    variants = LAYER_VARIANTS if arguments.layers else VARIANTS
     rows: dict[str, dict[str, Any]] = {}
     for bundle, layer in itertools.product(bundles, arguments.layers or [config.layer]):
-        records = read_all(bundle, layer, arguments.folder, arguments.work)
-        place = f"{bundle.name}, layer {layer}: " if arguments.layers else ""
-        for name, variant in (LAYER_VARIANTS if arguments.layers else VARIANTS).items():
+        encoders = encoders_of(bundle, layer, cache=arguments.work / "embeddings")
+        records = read_all(encoders, variants, arguments.folder)
+        place = f"{bundle.name}, layer {layer}: " if arguments.layers or len(bundles) > 1 else ""
+        for name, variant in variants.items():
             found = [score(records, variant, config, seed) for seed in range(1, arguments.seeds + 1)]
             values = {key: [float(one[key]) for one in found] for key in SCORES}
             row = {key: {"mean": float(np.mean(of)), "low": min(of), "high": max(of)} for key, of in values.items()}
